@@ -1,0 +1,71 @@
+# Assay. `make` builds build/assay; `make help` lists the rest. V=1 shows the commands.
+VERSION := 0.1.0
+CC      ?= cc
+PREFIX  ?= /usr/local
+BUILD   ?= build
+Q       := $(if $(V),,@)
+say      = @printf '  %-5s %s\n'
+
+PACKAGES := libcurl libmicrohttpd jansson yaml-0.1 libxml-2.0 libgit2 libjwt libcrypto sqlite3 tree-sitter
+WARN     := -Wall -Wextra -Wshadow -Wconversion -Wvla -Wstrict-prototypes
+HARDEN   := -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protection -D_FORTIFY_SOURCE=2
+OPTIMISE ?= -O2 -g
+SANITIZE ?=
+CPPFLAGS += -D_GNU_SOURCE -DASSAY_VERSION='"$(VERSION)"' -I. -I$(BUILD) $(shell pkg-config --cflags $(PACKAGES))
+CFLAGS   += -std=gnu17 $(WARN) $(OPTIMISE) $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fPIE,$(HARDEN))
+LDFLAGS  += -pie -Wl,-z,relro,-z,now,-z,noexecstack $(if $(SANITIZE),-fsanitize=$(SANITIZE))
+LDLIBS   += $(shell pkg-config --libs $(PACKAGES)) -lm
+
+# A folder is a library; libraries link in the direction in which folders may include each other.
+FOLDERS   := app pipeline forge sandbox app/base
+archive    = $(BUILD)/lib$(subst /,-,$1).a
+objects    = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $1/*.c))
+LIBS_base      := app/base
+LIBS_sandbox   := sandbox app/base
+LIBS_forge     := forge app/base
+LIBS_pipeline  := pipeline sandbox app/base
+LIBS_app       := $(FOLDERS)
+UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/test_*.c))
+PROBE      := $(BUILD)/tests/probe/probe
+
+all: $(BUILD)/assay
+
+$(BUILD)/assay: $(filter-out %/main.o,$(call objects,app)) $(BUILD)/app/main.o $(foreach f,$(FOLDERS),$(call archive,$f)) $(BUILD)/grammars.a
+	$(say) LD $@
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(BUILD)/app/main.o -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
+
+# main.c holds main() and stays out of the library, so that tests can link the rest.
+define FOLDER_RULE
+$(call archive,$1): $(filter-out %/main.o,$(call objects,$1)) $(if $(filter app/base,$1),$(BUILD)/templates.o)
+	$$(say) AR $$@
+	$$(Q)rm -f $$@ && ar rcs $$@ $$^
+endef
+$(foreach f,$(FOLDERS),$(eval $(call FOLDER_RULE,$f)))
+
+$(BUILD)/%.o: %.c Makefile
+	$(say) CC $<
+	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) -include app/base/banned.h $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# Text that people may reword (templates/) is embedded by one small tool.
+$(BUILD)/embed: tools/embed.c
+	$(Q)mkdir -p $(@D) && $(CC) -std=gnu17 -D_GNU_SOURCE $(WARN) -O1 -o $@ $< -lcrypto
+$(BUILD)/templates.c: $(BUILD)/embed $(shell find templates -type f -o -type d 2>/dev/null)
+	$(say) EMBED templates
+	$(Q)$(BUILD)/embed templates > $@.tmp && mv $@.tmp $@
+$(BUILD)/templates.o: $(BUILD)/templates.c
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+include grammars/grammars.mk
+
+define UNIT_RULE
+$(BUILD)/tests/unit/$1/%: tests/unit/$1/%.c $(foreach f,$(LIBS_$1),$(call archive,$f)) $(if $(filter pipeline app,$1),$(BUILD)/grammars.a)
+	$$(say) TEST $$@
+	$$(Q)mkdir -p $$(@D) && $$(CC) $$(CPPFLAGS) $$(CFLAGS) -MMD -MP $$(LDFLAGS) -o $$@ $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $$(LDLIBS) -lcmocka
+endef
+$(foreach d,base sandbox forge pipeline app,$(eval $(call UNIT_RULE,$d)))
+
+$(PROBE): tests/probe/probe.c
+	$(Q)mkdir -p $(@D) && $(CC) -std=gnu17 -D_GNU_SOURCE $(WARN) -O1 -static -o $@ $<
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+.DELETE_ON_ERROR:
