@@ -1,0 +1,156 @@
+/* What a forge can do for us: one configured server, its credentials, and the few calls that Assay makes.
+ *
+ * `struct forge` is opaque; the kind of server sits behind a small vtable (forge/github.c fills it; Gitea
+ * and Forgejo come later). A call that the server lacks (reactions, check runs, drafts on a server with
+ * GitHub's API but not all of it) costs one log line and succeeds: see each function. All calls block, have
+ * a deadline, retry what may be retried and obey the server's rate limits. One thread at a time.
+ */
+#ifndef FORGE_FORGE_H
+#define FORGE_FORGE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "app/base/buf.h"
+#include "app/base/error.h"
+#include "app/base/log.h"
+#include "app/base/secret.h"
+#include "app/base/yaml.h"
+
+enum forge_kind { FORGE_GITHUB };
+
+/* One entry of `forges:` in the configuration. */
+struct forge_config {
+    char *name; /* webhooks arrive at /webhooks/<name> */
+    int kind;
+    char *api_url;
+    char *git_url; /* clones <git_url>/<owner>/<repo>.git */
+    int64_t app_id;
+    char *private_key;    /* a reference: file:PATH or env:NAME */
+    char *webhook_secret; /* likewise */
+    char *token;          /* likewise; in place of app_id and private_key */
+    bool dry_run;
+    int64_t line; /* where it stands in the file */
+};
+
+extern const struct yaml_field forge_config_fields[];
+
+/* A repository on the forge. */
+struct forge_repo {
+    char *owner;
+    char *name;
+    int64_t installation; /* GitHub App installation id; 0 with a token, or when not known yet */
+};
+
+void forge_repo_release(struct forge_repo *repo);
+
+struct forge;
+
+/* Reads the credentials (they are added to `secrets` for redaction). `config` and `log` are borrowed and must
+ * outlive the forge. */
+struct forge *forge_new(const struct forge_config *config, struct secrets *secrets, const struct log *log,
+                        struct error *err);
+void forge_free(struct forge *forge);
+
+/* ---- who we are, who they are ---- */
+
+/* The login that our comments carry ("assay[bot]", or the token's user). Borrowed from the forge; cached. */
+const char *forge_login(struct forge *forge, struct error *err);
+
+enum forge_permission { FORGE_NONE, FORGE_READ, FORGE_WRITE, FORGE_ADMIN };
+
+/* What `login` may do on the repository ("maintain" counts as write, "triage" as read). */
+int forge_permission(struct forge *forge, const struct forge_repo *repo, const char *login,
+                     enum forge_permission *permission, struct error *err);
+
+/* An access token for git over HTTPS and the API, scoped to this one repository and to the permissions that
+ * Assay uses, with at least ten minutes to live; cached. With `token:` that token. `out` is owned by the caller. */
+int forge_token(struct forge *forge, const struct forge_repo *repo, struct secret *out, struct error *err);
+
+/* <git_url>/<owner>/<name>.git, heap. */
+char *forge_clone_url(const struct forge *forge, const struct forge_repo *repo);
+
+/* ---- reading ---- */
+
+struct forge_issue {
+    int64_t number;
+    char *title, *body, *author;
+    bool open, is_pull;
+    char **labels;
+    size_t label_count;
+};
+int forge_issue_get(struct forge *forge, const struct forge_repo *repo, int64_t number, struct forge_issue *out,
+                    struct error *err);
+void forge_issue_release(struct forge_issue *issue);
+
+/* The repository's default branch, heap. */
+char *forge_default_branch(struct forge *forge, const struct forge_repo *repo, struct error *err);
+
+struct forge_pull {
+    int64_t number;                           /* 0: none */
+    char *url;                                /* for people */
+    char *head_branch, *head_sha, *head_repo; /* head_repo: "owner/name", NULL when the fork is gone */
+    char *base_branch;
+    bool open, draft, from_fork;
+};
+int forge_pull_get(struct forge *forge, const struct forge_repo *repo, int64_t number, struct forge_pull *out,
+                   struct error *err);
+/* The open pull request from `branch` of this same repository; number 0 when there is none. */
+int forge_pull_find(struct forge *forge, const struct forge_repo *repo, const char *branch, struct forge_pull *out,
+                    struct error *err);
+void forge_pull_release(struct forge_pull *pull);
+
+/* ---- writing ---- */
+
+enum forge_subject { FORGE_ISSUE, FORGE_ISSUE_COMMENT, FORGE_REVIEW_COMMENT };
+
+/* Adds a reaction ("eyes"); doing it twice is the same as once. A server without reactions: a log line. */
+int forge_react(struct forge *forge, const struct forge_repo *repo, enum forge_subject subject, int64_t id,
+                const char *content, struct error *err);
+
+/* Creates the comment, or edits it in place. With *id 0 our own comments on the issue are searched for one that
+ * contains `marker` (an HTML comment that the body carries), so a crash after creation does not make a second. */
+int forge_comment_put(struct forge *forge, const struct forge_repo *repo, int64_t number, const char *marker,
+                      const char *body, int64_t *id, struct error *err);
+
+int forge_label_add(struct forge *forge, const struct forge_repo *repo, int64_t number, const char *label,
+                    struct error *err);
+int forge_label_remove(struct forge *forge, const struct forge_repo *repo, int64_t number, const char *label,
+                       struct error *err); /* a label that is not there is fine */
+
+struct forge_pull_request {
+    const char *branch, *base, *title, *body;
+    bool draft;
+};
+/* Opens the pull request from `branch`, or brings the open one from that branch up to date (title, body). A
+ * server that refuses drafts gets a ready one whose title starts with "[draft] ", and a log line. */
+int forge_pull_put(struct forge *forge, const struct forge_repo *repo, const struct forge_pull_request *request,
+                   struct forge_pull *out, struct error *err);
+
+enum forge_check_status { FORGE_CHECK_QUEUED, FORGE_CHECK_IN_PROGRESS, FORGE_CHECK_COMPLETED };
+
+struct forge_check {
+    const char *head_sha, *name; /* "assay" */
+    const char *external_id;     /* "job-12": found again by it */
+    enum forge_check_status status;
+    const char *conclusion; /* when completed: success, failure, neutral, cancelled, action_required */
+    const char *title, *summary, *text;
+    const char *details_url; /* or NULL */
+    const json_t
+        *annotations; /* array of {path, start_line, end_line, annotation_level, message}, or NULL; sent 50 a call */
+};
+/* Creates or updates the check run of that name and external id on the commit. Without check runs (404, 403 for a
+ * token) a commit status stands in: context = name, description = title. */
+int forge_check_put(struct forge *forge, const struct forge_repo *repo, const struct forge_check *check, int64_t *id,
+                    struct error *err);
+
+/* For `assay doctor`: one line on who we are there and what is granted ("app assay, 3 installations"). */
+int forge_doctor(struct forge *forge, struct buf *line, struct error *err);
+
+/* With dry_run, what would have been written, as one JSON object a line: {"method", "path", "body"}; handed to the
+ * callback in place of the server. Reads still go to the server. */
+void forge_on_dry_run(struct forge *forge, void (*callback)(void *context, const json_t *request), void *context);
+
+#endif
