@@ -14,6 +14,11 @@
 #include <string.h>
 #include <time.h>
 
+/* Fortified headers have macros of these names. */
+#undef strncpy
+#undef sprintf
+#undef vsprintf
+
 #define ASSAY_BANNED(name, instead) banned_##name##_use_##instead
 #define strcpy(a, b)                ASSAY_BANNED(strcpy, buf)
 #define strcat(a, b)                ASSAY_BANNED(strcat, buf)

@@ -7,6 +7,7 @@
 #define APP_BASE_JSON_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "app/base/error.h"
@@ -34,6 +35,9 @@ json_t *json_at(const json_t *root, const char *path);
 const char *json_text_at(const json_t *root, const char *path, const char *fallback);
 json_int_t json_int_at(const json_t *root, const char *path, json_int_t fallback);
 bool json_true_at(const json_t *root, const char *path);
+
+/* A string of bytes from anywhere: what is not UTF-8 (or is NUL) becomes U+FFFD, where json_string() would give NULL. */
+json_t *json_from_text(const char *text, size_t len);
 
 /* Adds formatted text to an array of strings. */
 __attribute__((format(printf, 2, 3))) void json_append_text(json_t *array, const char *format, ...);
