@@ -7,6 +7,7 @@
 #ifndef PIPELINE_LANGUAGE_H
 #define PIPELINE_LANGUAGE_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -75,7 +76,7 @@ struct language {
 
 struct languages;
 
-/* Loads every templates/languages/*.yml. */
+/* Loads every file of templates/languages/. */
 struct languages *languages_load(struct error *err);
 void languages_free(struct languages *languages);
 
@@ -93,8 +94,7 @@ char *language_module_of(const struct language *language, const char *tree, cons
 
 /* Expands a command's arguments; heap array of heap texts ending in NULL. `view` holds report, tools, …; files is an
  * array of texts in it. */
-struct json_t;
-char **language_argv(const struct yaml_texts *argv, const struct json_t *view, struct error *err);
+char **language_argv(const struct yaml_texts *argv, const json_t *view, struct error *err);
 void argv_free(char **argv);
 
 #endif
