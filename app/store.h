@@ -1,0 +1,172 @@
+/* The store: deliveries, jobs, the journal of stages, model calls and artifacts; durable before a call returns.
+ *
+ * `struct store` is opaque; the back end sits behind a vtable (app/store_sqlite.c; PostgreSQL comes later), the SQL in
+ * templates/sql/<backend>/. One connection for each process, one thread at a time. Times are wall-clock ms. All
+ * returned structs are owned by the caller and freed with their release function. A store that cannot write is
+ * ERROR_STORE, retryable when busy or full.
+ */
+#ifndef APP_STORE_H
+#define APP_STORE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "app/base/buf.h"
+#include "app/base/error.h"
+
+struct store;
+
+/* Opens (and creates) the database of a URL and applies missing migrations under a lock. A database made by a newer
+ * Assay is ERROR_CONFIG. */
+struct store *store_open(const char *url, struct error *err);
+void store_close(struct store *store);
+
+/* ---- deliveries: what the receiver acknowledged ---- */
+
+struct delivery {
+    char *forge, *id, *event;
+    char *payload; /* the raw bytes */
+    size_t payload_len;
+    int64_t received_ms;
+    int attempts;
+};
+
+/* Durable when it returns 0. *fresh is false for a delivery id that was there before (nothing is changed). */
+int store_delivery_add(struct store *store, const struct delivery *delivery, bool *fresh, struct error *err);
+
+/* Takes the oldest delivery that is not done and due, for `lease_ms`; *found false when there is none. */
+int store_delivery_take(struct store *store, int64_t now_ms, int64_t lease_ms, struct delivery *out, bool *found,
+                        struct error *err);
+
+/* Ends a delivery: done with a note ("job 12", "ignored: own comment"), or put back to be tried at `again_ms`; after
+ * `DELIVERY_ATTEMPTS` tries it is dead and shown as such. */
+enum { DELIVERY_ATTEMPTS = 8 };
+int store_delivery_done(struct store *store, const struct delivery *delivery, const char *note, struct error *err);
+int store_delivery_defer(struct store *store, const struct delivery *delivery, int64_t again_ms, const char *reason,
+                         struct error *err);
+void delivery_release(struct delivery *delivery);
+
+/* ---- jobs ---- */
+
+enum job_state {
+    JOB_QUEUED,
+    JOB_RUNNING,
+    JOB_QUESTION,  /* waits for a person's answer */
+    JOB_DONE,      /* ended with an outcome */
+    JOB_CANCELLED, /* by a person */
+    JOB_FAILED,    /* ended without an outcome: something outside failed for good; `reason` says what */
+};
+const char *job_state_name(enum job_state state);
+
+struct job {
+    int64_t id;
+    char *forge, *owner, *repo;
+    int64_t installation;
+    int64_t number; /* the issue or pull request */
+    bool on_pull;
+    char *kind;        /* the command: "generate", … */
+    char *request_key; /* equal for the same request however it arrived: one job */
+    char *title;       /* of the issue, for lists */
+    json_t *request; /* {title, body, text, requester, requester_id?, comment_id, trigger, answers:[…]} as it was at the
+                        trigger */
+    enum job_state state;
+    char *outcome; /* design 1.1; "" until it has one */
+    char *reason;  /* one line; "" when there is nothing to say */
+    int attempt;   /* 1 for the first */
+    bool cancel_requested;
+    json_t *published; /* what exists on the forge: {comment_id, check_id, branch, head, pull, pull_url, label…}; never
+                          NULL */
+    double cost_usd;   /* of all attempts */
+    int64_t tokens_in, tokens_out;
+    int64_t created_ms, started_ms, ended_ms; /* 0 when not yet */
+    int64_t triggered_ms;                     /* when the person did it, by the forge's clock */
+    int64_t not_before_ms;                    /* a queued job waits until then */
+};
+void job_release(struct job *job);
+
+/* Adds a job unless one with the same request_key exists; then *id is that one's and *fresh is false. Fields used:
+ * forge…request, triggered_ms. */
+int store_job_add(struct store *store, const struct job *job, int64_t *id, bool *fresh, struct error *err);
+int store_job_get(struct store *store, int64_t id, struct job *out, struct error *err); /* ERROR_NOT_FOUND */
+
+/* Newest first. Filters: NULL, 0 and -1 mean any. */
+struct job_filter {
+    const char *forge, *owner, *repo;
+    int64_t number;
+    int state;    /* enum job_state or -1 */
+    size_t limit; /* 0: 50 */
+};
+int store_jobs(struct store *store, const struct job_filter *filter, struct job **out, size_t *count,
+               struct error *err);
+void jobs_free(struct job *jobs, size_t count);
+
+/* Claims the oldest queued job that is due and whose repository has fewer than `per_repository` running; marks it
+ * running, attempt + 1, leased to `worker` until now + lease. */
+int store_job_claim(struct store *store, const char *worker, int64_t now_ms, int64_t lease_ms, int per_repository,
+                    struct job *out, bool *found, struct error *err);
+/* Heartbeat; ERROR_CONFLICT when the lease is no longer this worker's. *cancel is set when a person asked to stop. */
+int store_job_extend(struct store *store, int64_t id, const char *worker, int64_t lease_until_ms, bool *cancel,
+                     struct error *err);
+/* Running jobs whose lease has passed go back to the queue; returns how many in *count. */
+int store_jobs_recover(struct store *store, int64_t now_ms, size_t *count, struct error *err);
+
+/* The states a job moves to; each clears the lease. */
+int store_job_requeue(struct store *store, int64_t id, int64_t not_before_ms, const char *reason, struct error *err);
+int store_job_finish(struct store *store, int64_t id, enum job_state state, const char *outcome, const char *reason,
+                     struct error *err);
+int store_job_cancel(struct store *store, int64_t id, bool *was_running,
+                     struct error *err); /* running: asks; else: ends */
+/* A new run of an ended (or waiting) job: back to queued with the attempt count reset; `fresh_start` forgets its
+ * journal's stages (money spent stays counted). `request`: replaces the stored one, or NULL. ERROR_CONFLICT when it is
+ * queued or running. */
+int store_job_again(struct store *store, int64_t id, const json_t *request, bool fresh_start, struct error *err);
+int store_job_publish(struct store *store, int64_t id, const char *key, json_t *value,
+                      struct error *err); /* sets one key; value is borrowed */
+
+/* ---- the journal ---- */
+
+struct stage_row {
+    int64_t id, job;
+    int attempt, round;
+    char *stage;
+    char *status; /* "running", "passed", "failed", "stopped", "error", "interrupted" */
+    char *detail; /* one line for people */
+    char *input_digest;
+    int64_t started_ms, ended_ms;
+    json_t *snapshot; /* the run after this stage; NULL while it runs */
+};
+
+int store_stage_begin(struct store *store, int64_t job, int attempt, int round, const char *stage,
+                      const char *input_digest, int64_t *id, struct error *err);
+int store_stage_end(struct store *store, int64_t id, const char *status, const char *detail, const json_t *snapshot,
+                    struct error *err);
+/* Oldest first; snapshots only with `with_snapshots`. */
+int store_stages(struct store *store, int64_t job, bool with_snapshots, struct stage_row **out, size_t *count,
+                 struct error *err);
+void stages_free(struct stage_row *rows, size_t count);
+/* The newest snapshot of a job's finished stages and its stage; NULL in *snapshot when there is none. */
+int store_last_snapshot(struct store *store, int64_t job, json_t **snapshot, struct error *err);
+
+struct call_row {
+    int64_t job, stage;                                                                         /* stage row id */
+    const char *name, *model, *role, *template_path, *template_digest, *request_digest, *error; /* borrowed */
+    int64_t tokens_in, tokens_out, tokens_cached, elapsed_ms;
+    double cost_usd;
+};
+int store_call_add(struct store *store, const struct call_row *call,
+                   struct error *err); /* also adds to the job's totals */
+json_t *store_calls(struct store *store, int64_t job,
+                    struct error *err); /* array of objects with the names above; owned by the caller */
+int store_cost_since(struct store *store, int64_t since_ms, double *cost_usd, struct error *err);
+
+/* Artifacts: named bytes of a job (logs, the pull request's text), replaced when written again. */
+int store_artifact_put(struct store *store, int64_t job, const char *name, const void *data, size_t len,
+                       struct error *err);
+int store_artifact_get(struct store *store, int64_t job, const char *name, struct buf *out, struct error *err);
+
+/* Counts for /readyz, /metrics and `assay doctor`: {"deliveries": {state: n}, "jobs": {state: n}, "schema": n}. */
+json_t *store_status(struct store *store, struct error *err);
+
+#endif

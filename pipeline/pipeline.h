@@ -1,0 +1,74 @@
+/* From a spec to a proven change: the stage table, and the run that passes through it.
+ *
+ * The pipeline knows no forge and no store. It reads a checked-out tree, asks models, runs things in the sandbox, and
+ * tells a journal what it does. After each stage the whole run is a JSON snapshot; handing the last one back to
+ * run_from_json() and pipeline_run() goes on where it stopped.
+ */
+#ifndef PIPELINE_PIPELINE_H
+#define PIPELINE_PIPELINE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "app/base/error.h"
+#include "app/base/log.h"
+#include "app/base/yaml.h"
+#include "pipeline/language.h"
+#include "pipeline/model.h"
+#include "pipeline/run.h"
+#include "sandbox/sandbox.h"
+
+/* What a repository's .github/assay.yml says about runs; all optional. */
+struct policy {
+    struct yaml_texts allowed_imports;
+    struct yaml_texts forbidden_paths;
+    struct yaml_texts test_command; /* argv in place of the language table's */
+};
+
+/* Who is told. Every member is required; `context` is handed back. */
+struct journal {
+    void *context;
+    /* A stage begins; *id is handed to stage_end. An error stops the run. */
+    int (*stage_begin)(void *context, const char *stage, int round, const char *input_digest, int64_t *id,
+                       struct error *err);
+    int (*stage_end)(void *context, int64_t id, const char *status, const char *detail, const json_t *snapshot,
+                     struct error *err);
+    void (*model_call)(void *context, int64_t stage_id, const struct model_call *call);
+    bool (*cancelled)(void *context); /* asked several times a second */
+};
+
+struct pipeline {
+    const struct languages *languages;
+    struct models *models;
+    struct sandbox *sandbox;
+    const char *tools; /* folder of pinned tools */
+    const char *tree;  /* the checked-out base */
+    struct policy policy;
+    int64_t repair_rounds, context_tokens;
+    struct journal journal;
+    const struct log *log;
+    int64_t stage_id; /* of the stage that runs now; set by pipeline_run */
+};
+
+/* Runs the remaining stages. 0 when the run has an outcome; -1 when something outside failed (model, sandbox, journal)
+ * or it was cancelled: the run can be resumed from its last snapshot. */
+int pipeline_run(struct pipeline *pipeline, struct run *run, struct error *err);
+
+/* The stages in order, for progress: name and what it does, in words. */
+struct stage_info {
+    const char *name, *help;
+};
+const struct stage_info *pipeline_stages(size_t *count);
+
+/* `assay verify`: the tests (paths) are run on `red_tree` and on `green_tree`; out: {"proven": bool, "reason", "red":
+ * {…}, "green": {…}}. */
+json_t *pipeline_verify(struct pipeline *pipeline, const char *red_tree, const char *green_tree,
+                        const struct yaml_texts *test_files, struct error *err);
+
+/* The pull request's (or comment's) text for a run, from templates/replies: view = run_to_view() and what `extra` adds
+ * (forge things: issue number, requester). Heap. */
+char *pipeline_describe(const struct run *run, const char *template_path, const json_t *extra, struct error *err);
+
+#endif
