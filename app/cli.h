@@ -1,0 +1,45 @@
+/* The command line: a table of commands, each a function of its own file (app/cli_*.c, app/serve.c, …).
+ *
+ * A command gets its own arguments (argv[0] is its name), prints results to standard output and progress to standard
+ * error, and returns the exit status (0 done, 1 the job did not succeed), or -1 with an error, from which main() prints
+ * one line and takes the status (error_exit_status). Options are read with getopt_long; --help is answered by
+ * cli_wants_help().
+ */
+#ifndef APP_CLI_H
+#define APP_CLI_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "app/base/error.h"
+
+struct cli_command {
+    const char *name;
+    int (*run)(int argc, char **argv, struct error *err);
+    const char *summary; /* one line for `assay help` */
+    const char *usage;   /* the whole --help text below the first line, options aligned */
+    bool internal;       /* started by Assay itself: not listed */
+};
+
+const struct cli_command *cli_find(const char *name); /* in the table of app/main.c's companion app/cli.c */
+
+/* True after printing the command's help to standard output when an argument is --help or -h. */
+bool cli_wants_help(int argc, char **argv);
+
+/* The command functions. */
+int cli_serve(int argc, char **argv, struct error *err);
+int cli_work(int argc, char **argv, struct error *err);
+int cli_receiver(int argc, char **argv, struct error *err); /* internal */
+int cli_dispatch(int argc, char **argv, struct error *err); /* internal */
+int cli_job(int argc, char **argv, struct error *err);      /* internal: one attempt of one job */
+int cli_run(int argc, char **argv, struct error *err);
+int cli_verify(int argc, char **argv, struct error *err);
+int cli_jobs(int argc, char **argv, struct error *err);
+int cli_show(int argc, char **argv, struct error *err);
+int cli_cancel(int argc, char **argv, struct error *err);
+int cli_retry(int argc, char **argv, struct error *err);
+int cli_doctor(int argc, char **argv, struct error *err);
+int cli_version(int argc, char **argv, struct error *err);
+int cli_help(int argc, char **argv, struct error *err);
+
+#endif
