@@ -49,7 +49,9 @@ struct language {
         char *example_output;       /* view: name, call, expected (text printed) */
         struct yaml_texts prelude_imports; /* import lines that generated tests may use without asking: import pytest */
     } tests;
-    char *stub; /* a body that fails when called; view: signature. NULL: none */
+    struct yaml_texts definitions; /* how people write a signature, made a definition; view: text; tried in order:
+                                      "{{text}}", "def {{text}}:" */
+    char *stub;                    /* a body that fails when called; view: signature. NULL: none */
     struct {
         struct language_command test;    /* view: files[], report, tools */
         struct language_command collect; /* lists test ids without running */

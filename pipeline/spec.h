@@ -17,6 +17,7 @@ enum example_kind {
 
 struct example {
     enum example_kind kind;
+    char *setup;    /* statements that a doctest runs before the call, one a line; "" for none */
     char *call;     /* "slugify('Hello World')" */
     char *expected; /* the value, the exception's name, or the text */
     char *source;   /* the line or lines as they stand in the spec */
@@ -39,7 +40,8 @@ struct spec {
     char *symbol; /* what the signature defines: "slugify", "Cart" */
 };
 
-/* Reads the headings and examples of a Markdown text; fields that are not there stay NULL. `title` may be "". */
+/* Reads the headings of a Markdown text; fields that are not there stay NULL. `title` may be "". Examples and signature are read
+ * by the two functions above once the language is known (at once when the text names it). */
 int spec_read(const struct languages *languages, const char *title, const char *text, struct spec *out,
               struct error *err);
 void spec_release(struct spec *spec);
