@@ -1,8 +1,10 @@
 /* Mustache templates over JSON, and the files under templates/ that are embedded in the binary.
  *
  * The parts used of the Mustache specification: variables, sections, inverted sections, partials,
- * comments, dotted names, implicit iterators, standalone lines. {{name}} is escaped by kind; {{{name}}}
- * and {{&name}} are not. The public specification's own test cases are run in tests/unit/base.
+ * comments, dotted names, implicit iterators, standalone lines, set delimiters. {{name}} is escaped by
+ * kind; {{{name}}} and {{&name}} are not. A section is empty for a missing value, null, false, 0, "" and []
+ * (the specification leaves 0 and "" open). Objects and lists as values are printed as JSON. The public
+ * specification's own test cases are run in tests/unit/base.
  */
 #ifndef APP_BASE_TEMPLATE_H
 #define APP_BASE_TEMPLATE_H
@@ -15,8 +17,10 @@
 
 enum template_escape {
     TEMPLATE_PLAIN,    /* prompts, commit messages: as it is */
-    TEMPLATE_HTML,     /* the dashboard: & < > " */
-    TEMPLATE_MARKDOWN, /* comments, pull requests: what would start markup, a mention or HTML is made harmless */
+    TEMPLATE_HTML,     /* the dashboard: & < > " ' */
+    TEMPLATE_MARKDOWN, /* comments, pull requests: what would start markup, a mention, a reference, a command or HTML is
+                          made harmless, and a value stays on one line: markdown_text() in markdown.h says how. Inside
+                          backticks a value needs markdown_code() or markdown_block() and {{{ }}} instead. */
 };
 
 /* Renders `source` (name is for errors) with `view`; partials are looked up by the callback, which returns
