@@ -33,6 +33,7 @@ struct run {
     json_t *files_by;  /* object: path → model */
     json_t *attempts;  /* array of {round, how, model, failing[], digest}: what repair has seen */
     json_t *feedback;  /* what the next repair is told: {kind, items:[…]} */
+    json_t *scratch;   /* object: what one stage leaves for a later one (results on base, import rules) */
     char *next_stage;  /* NULL: from the start; "" when it has ended */
     int round;         /* repair rounds used */
     enum outcome outcome;
@@ -47,6 +48,12 @@ struct languages;
 int run_init(struct run *run, const struct languages *languages, const char *title, const char *text,
              struct error *err);
 void run_release(struct run *run);
+
+/* Gives the run its outcome and the one-line reason. */
+__attribute__((format(printf, 3, 4))) void run_stop(struct run *run, enum outcome outcome, const char *format, ...);
+
+/* Notes that a model wrote (part of) a file; path may be NULL. */
+void run_credit(struct run *run, const char *path, const char *model);
 
 json_t *run_to_json(const struct run *run); /* the snapshot; owned by the caller */
 int run_from_json(const json_t *snapshot, struct run *out, struct error *err);

@@ -196,6 +196,55 @@ bool spec_set_signature(struct spec *spec, const struct language *language, cons
     return false;
 }
 
+/* A definition inside a longer code block: the block's first one. */
+static bool try_code_block(struct spec *spec, const struct language *language, const char *code, size_t len)
+{
+    struct symbols symbols = {0};
+    if (symbols_parse(language, code, len, &symbols, NULL) < 0)
+        return false;
+    bool found = false;
+    for (size_t i = 0; i < symbols.count && !found; i++)
+        if (symbols.items[i].kind == SYMBOL_FUNCTION || symbols.items[i].kind == SYMBOL_CLASS)
+            found = spec_set_signature(spec, language, symbols.items[i].signature);
+    symbols_release(&symbols);
+    return found;
+}
+
+static bool try_code_span(struct spec *spec, const struct language *language, const char *text, size_t len)
+{
+    AUTO_FREE char *code = strndup(text, len);
+    /* A call with literal arguments is an example; only what says that it defines something is a signature. */
+    return code && strchr(code, '(') && !symbols_is_expression(language, code) && strncmp(code, ">>>", 3) != 0 &&
+           spec_set_signature(spec, language, code);
+}
+
+bool spec_find_signature(struct spec *spec, const struct language *language)
+{
+    AUTO_BUF struct buf block = BUF_INIT(SPEC_MAX_BYTES);
+    struct markdown reader = markdown_start(spec->text);
+    while (markdown_next(&reader)) {
+        if (reader.fenced) {
+            buf_add(&block, reader.line, reader.len);
+            buf_putc(&block, '\n');
+        } else if (reader.fence_line && !reader.fence_char) {
+            if (try_code_block(spec, language, buf_text(&block), block.len))
+                return true;
+            buf_clear(&block);
+        }
+        const char *end = reader.line + reader.len;
+        for (const char *at = reader.line; !reader.fenced && !reader.fence_line && at < end;) {
+            const char *open = memchr(at, '`', (size_t)(end - at));
+            const char *close = open ? memchr(open + 1, '`', (size_t)(end - open - 1)) : NULL;
+            if (!close)
+                break;
+            if (try_code_span(spec, language, open + 1, (size_t)(close - open - 1)))
+                return true;
+            at = close + 1;
+        }
+    }
+    return false;
+}
+
 /* ---- the whole ---- */
 
 int spec_read(const struct languages *languages, const char *title, const char *text, struct spec *out,

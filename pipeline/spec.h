@@ -26,7 +26,7 @@ struct example {
 struct spec {
     char *title;
     char *text;      /* everything, cleaned of what people cannot see */
-    char *signature; /* NULL where the spec did not say and nobody has filled it in */
+    char *signature; /* a definition without its body, "def slugify(text: str) -> str:"; NULL until somebody says it */
     char *behaviour;
     char *file;     /* target path */
     char *language; /* canonical name */
@@ -40,10 +40,25 @@ struct spec {
     char *symbol; /* what the signature defines: "slugify", "Cart" */
 };
 
-/* Reads the headings of a Markdown text; fields that are not there stay NULL. `title` may be "". Examples and signature are read
- * by the two functions above once the language is known (at once when the text names it). */
+/* Reads the headings of a Markdown text; fields that are not there stay NULL. `title` may be "". Signature and examples
+ * need the language: see below. ERROR_INPUT for a language that is unknown, ERROR_LIMIT for a text over 256 KiB. */
 int spec_read(const struct languages *languages, const char *title, const char *text, struct spec *out,
               struct error *err);
+
+/* Takes a signature as people write it ("slugify(text) -> str", in backticks, without "def" or colon) into `signature`
+ * and `symbol`, in the language's own form. False when it defines nothing: then nothing is changed. */
+bool spec_set_signature(struct spec *spec, const struct language *language, const char *text);
+
+/* Looks for a signature where people put one without a heading: a definition in a code block, `def f(x)` in backticks.
+ */
+bool spec_find_signature(struct spec *spec, const struct language *language);
+
+/* Reads the examples of the text, in the language's syntax; those already there are kept. */
+int spec_read_examples(struct spec *spec, const struct language *language, struct error *err);
+
+/* Sets a text field that is still NULL to a copy of `value`, unless that is NULL or blank. */
+void spec_fill(char **field, const char *value);
+
 void spec_release(struct spec *spec);
 
 json_t *spec_to_json(const struct spec *spec);
