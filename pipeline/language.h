@@ -10,6 +10,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "app/base/error.h"
 #include "app/base/yaml.h"
@@ -21,6 +22,8 @@ struct language_command {
     char *format; /* how to read it: junit, ruff-json, mypy, … (see findings.h and report.h) */
 };
 
+struct grammar;
+
 struct language {
     char *name;                   /* "python" */
     struct yaml_texts aliases;    /* fence names and spec values: python3, py */
@@ -28,32 +31,65 @@ struct language {
     struct yaml_texts markers;    /* files that show the language is in use: pyproject.toml, setup.py */
     char *grammar;                /* tree-sitter grammar's name */
     char *comment;                /* line comment prefix: "#" */
-    struct {
-        struct yaml_texts kinds; /* node types that are functions */
+    struct {                      /* node types of the grammar */
+        struct yaml_texts kinds;  /* … that are functions */
         struct yaml_texts classes;
         struct yaml_texts imports;
-        struct yaml_texts wrappers; /* nodes that belong to the definition inside them: decorated_definition */
-        struct yaml_texts hoist;    /* definitions nested in these bodies are not top-level (block) */
+        struct yaml_texts first_imports; /* imports that must stand before all others */
+        struct yaml_texts wrappers;      /* belong to the definition inside them: decorated_definition */
+        struct yaml_texts hoist;         /* definitions nested in these bodies are not top-level (block) */
+        struct yaml_texts names;         /* identifiers: what counts as a reference */
+        struct yaml_texts comments;
+        struct yaml_texts strings;      /* may span lines whose indentation is data */
+        struct yaml_texts statements;   /* a statement that is one expression */
+        struct yaml_texts calls;        /* f(x): the function is the first child */
+        struct yaml_texts chains;       /* a.b, a[0]: what it is taken from is the first child */
+        struct yaml_texts literals;     /* all that a constant may be built of */
+        struct yaml_texts floats;       /* literals that are compared with a tolerance */
+        struct yaml_texts sequences;    /* literals whose elements can be compared with a tolerance */
+        struct yaml_texts refused;      /* may not stand in an example's call or value: await, yield, := */
+        struct yaml_texts placeholders; /* statements that stand for a body: pass, ... */
     } nodes;
-    struct yaml_texts source_roots; /* "src", "lib", ".": folders that do not appear in module names */
-    char *module_separator;         /* "." */
+    struct {                 /* tree-sitter queries beside the grammar's own tags.scm */
+        char *definitions;   /* more @definition.* with @name */
+        char *imports;       /* @import with @module, @level, @submodule, @name or @alias */
+        char *guards;        /* @guarded: an import inside may fail */
+        char *documentation; /* @definition with @documentation */
+    } queries;
+    struct {                         /* how edits are laid out */
+        int64_t blank_lines;         /* around a top-level definition */
+        int64_t member_blanks;       /* around a member of a class */
+        char *indent;                /* one step of it, where a file shows none */
+        char *placeholder;           /* what an empty body holds: pass */
+        char *import_names;          /* a statement that takes names: view: module, names */
+        struct yaml_texts receivers; /* first parameters that show a method: self, cls */
+        char *file_comment;          /* regular expressions (POSIX extended): first lines that belong to the file */
+        char *further;               /* … on decorators: one more definition of the same name, as an overload */
+        char *elision;               /* … on comments: "the rest stays as it is" */
+    } layout;
+    struct yaml_texts source_roots;    /* "src", "lib", ".": folders that do not appear in module names */
+    struct yaml_texts ignored_folders; /* hold other people's or generated files: venv, build */
+    char *package_file;                /* "__init__.py": its folder is a package and the module's name ends there */
+    char *module_separator;            /* "." */
     struct {
         struct yaml_texts folders;  /* where tests live, best first: tests, test */
         char *file;                 /* "test_{{name}}.py" */
         struct yaml_texts patterns; /* globs that say a file is a test: test_*.py, *_test.py, conftest.py */
         char *function_prefix;      /* "test_" */
         char *header;               /* text at the top of a generated test file; view: module, symbols[] {name} */
-        char *example_equal;        /* view: name, call, expected, docs; one test function each */
-        char *example_approx;       /* the same where the expected value is a float */
-        char *example_raises;       /* view: name, call, exception */
-        char *example_output;       /* view: name, call, expected (text printed) */
+        /* One test function each; view as example_render() makes it (example.h): name, setup[] and docs[] (lines),
+         * call, expected, expected_text (a quoted literal), exception. */
+        char *example_equal;
+        char *example_approx; /* where the expected value is a float or a flat sequence with one */
+        char *example_raises;
+        char *example_output;              /* printed text, or a value known by its printed form only */
         struct yaml_texts prelude_imports; /* import lines that generated tests may use without asking: import pytest */
     } tests;
     struct yaml_texts definitions; /* how people write a signature, made a definition; view: text; tried in order:
                                       "{{text}}", "def {{text}}:" */
     char *stub;                    /* a body that fails when called; view: signature. NULL: none */
     struct {
-        struct language_command test;    /* view: files[], report, tools */
+        struct language_command test;    /* view: files[], report, tools, source_root */
         struct language_command collect; /* lists test ids without running */
         struct language_command lint;
         struct language_command fix;    /* safe automatic fixes in place; read back */
@@ -63,17 +99,19 @@ struct language {
     struct {
         struct yaml_texts files; /* manifests: pyproject.toml, requirements*.txt, setup.cfg, setup.py */
         char *probe; /* a script, run in the sandbox by `probe_argv`, that prints {"stdlib":[…],"declared":[…],
-                        "provides":{"module":["distribution",…]}} for the tree it stands in */
-        struct yaml_texts probe_argv;
+                        "provides":{"module":["distribution",…]},"errors":[…]} for the tree it stands in */
+        struct yaml_texts probe_argv; /* view: tools, probe */
         struct yaml_map
             import_names; /* module → distributions that provide it, for what is not installed here: yaml: [PyYAML] */
     } manifests;
     struct {
-        struct yaml_texts missing; /* regular expressions (POSIX extended, Mustache view: module, symbol) of messages
-                                      that mean "the behaviour is not there yet": right reasons to be red */
+        struct yaml_texts missing; /* regular expressions (POSIX extended, by line; Mustache view of
+                                      language_error_matches()) of messages that mean "the behaviour is not there yet":
+                                      right reasons to be red. Ask these before `broken`. */
         struct yaml_texts broken;  /* … that mean the test itself is broken: SyntaxError, fixture not found */
     } errors;
-    char *prompt_notes; /* a few lines for the prompts: idioms, test style */
+    char *prompt_notes;     /* a few lines for the prompts: idioms, test style */
+    struct grammar *parser; /* the grammar with its queries, ready for use (grammar.h); made by languages_load() */
 };
 
 struct languages;
@@ -94,8 +132,17 @@ bool language_is_test(const struct language *language, const char *path);
 /* "src/shop/cart.py" → "shop.cart"; "pkg/__init__.py" → "pkg". Heap. */
 char *language_module_of(const struct language *language, const char *tree, const char *path);
 
-/* Expands a command's arguments; heap array of heap texts ending in NULL. `view` holds report, tools, …; files is an
- * array of texts in it. */
+/* The folder that module names are counted from: "src" for "src/shop/cart.py", "." for the tree's top. Heap. */
+char *language_source_root(const struct language *language, const char *tree, const char *path);
+
+/* Does one of the patterns (errors.missing or errors.broken) occur in a failure's text? View of the patterns, all safe
+ * inside a regular expression: module, packages ("shop\.cart|shop"), symbol, owner ("Cart" of Cart.total), member
+ * ("total"). module and symbol may be NULL. */
+bool language_error_matches(const struct yaml_texts *patterns, const char *module, const char *symbol,
+                            const char *text);
+
+/* Expands a command's arguments (or its environment); heap array of heap texts ending in NULL. `view` holds report,
+ * tools, …; files is an array of texts in it. */
 char **language_argv(const struct yaml_texts *argv, const json_t *view, struct error *err);
 void argv_free(char **argv);
 

@@ -20,16 +20,23 @@ struct symbol {
     char *name;      /* qualified below the file: "slugify", "Cart.total" */
     char *signature; /* the definition without its body, on one line: "def total(self, vat: float = 0.2) -> float:" */
     char *documentation;            /* its docstring's text, or NULL */
-    size_t start, end;              /* the whole definition, with decorators */
+    size_t start, end;              /* the whole definition, with comments and decorators, in whole lines */
+    size_t code_start;              /* after the comments: where decorators, or the definition's line, begin */
+    size_t head_start;              /* after the decorators: where the definition's own line begins */
+    bool further;                   /* an overload's or accessor's definition of a name that has another one */
+    bool placeholder;               /* its body does nothing (pass, ...) */
     size_t body_start, body_end;    /* the body's block; equal for values */
     size_t indent;                  /* columns before it */
     uint32_t first_line, last_line; /* from 1 */
 };
 
+/* `import a, b` gives two with the same range. */
 struct source_import {
-    char *module; /* "os.path", "" for `from . import x` */
-    int level;    /* dots of a relative import */
-    char **names; /* names taken from it; none for a plain import */
+    char *module;   /* "os.path", "" for `from . import x` */
+    int level;      /* dots of a relative import */
+    char *alias;    /* the name a plain import is bound to, or NULL */
+    char **names;   /* names taken from it ("*" for all); none for a plain import */
+    char **aliases; /* for each name: what it is bound to, or NULL: itself */
     size_t name_count;
     size_t start, end;
     uint32_t line;
@@ -38,7 +45,7 @@ struct source_import {
 };
 
 struct symbols {
-    struct symbol *items;
+    struct symbol *items; /* by position: top-level ones and members of classes, not what is inside functions or ifs */
     size_t count;
     struct source_import *imports;
     size_t import_count;
@@ -55,12 +62,15 @@ struct symbols {
 int symbols_parse(const struct language *language, const char *text, size_t len, struct symbols *out,
                   struct error *err);
 void symbols_release(struct symbols *symbols);
-const struct symbol *symbols_find(const struct symbols *symbols, const char *name); /* NULL when missing */
+/* The definition of a qualified name that counts: the last one, overloads and accessors aside. NULL when missing. */
+const struct symbol *symbols_find(const struct symbols *symbols, const char *name);
 
 /* True when `text` is one expression of the language (an example's call or expected value). */
 bool symbols_is_expression(const struct language *language, const char *text);
 /* True when it is a literal built of constants only (numbers, strings, tuples, lists, dicts, sets, unary minus). */
 bool symbols_is_literal(const struct language *language, const char *text);
+/* True when it is a literal that can be compared with a tolerance: a float, or a flat sequence that holds one. */
+bool symbols_is_approximable(const struct language *language, const char *text);
 /* True when it contains a float literal. */
 bool symbols_has_float(const struct language *language, const char *text);
 /* The function called at the top of a call expression ("f(2)" → "f", "Cart().total(3)" → "Cart"), heap; NULL when it is
