@@ -56,11 +56,8 @@ struct pipeline {
  * or it was cancelled: the run can be resumed from its last snapshot. */
 int pipeline_run(struct pipeline *pipeline, struct run *run, struct error *err);
 
-/* The stages in order, for progress: name and what it does, in words. */
-struct stage_info {
-    const char *name, *help;
-};
-const struct stage_info *pipeline_stages(size_t *count);
+/* The stages in order, for progress: the name of number `index` and in *help what it does; NULL past the last. */
+const char *pipeline_stage(size_t index, const char **help);
 
 /* `assay verify`: the tests (paths) are run on `red_tree` and on `green_tree`; out: {"proven": bool, "reason", "red":
  * {…}, "green": {…}}. */

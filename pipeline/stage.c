@@ -1,0 +1,382 @@
+#include "pipeline/stage.h"
+
+#include <regex.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/base/digest.h"
+#include "app/base/fs.h"
+#include "app/base/json.h"
+#include "app/base/template.h"
+
+enum { MAX_REMARKS = 8, PROMPT_MAX = 512 * 1024 };
+
+int stage_end(struct stage_result *result, enum verdict verdict, const char *format, ...)
+{
+    va_list args;
+    result->verdict = verdict;
+    va_start(args, format);
+    vsnprintf(result->detail, sizeof result->detail, format, args);
+    va_end(args);
+    return 0;
+}
+
+const struct language *stage_language(const struct pipeline *pipeline, const struct run *run, struct error *err)
+{
+    const struct language *language =
+        run->spec.language ? languages_by_name(pipeline->languages, run->spec.language) : NULL;
+    if (!language)
+        error_set(err, ERROR_INTERNAL, "the run's language \"%s\" is unknown",
+                  run->spec.language ? run->spec.language : "");
+    return language;
+}
+
+/* ---- prompts ---- */
+
+/* Text from outside is put between marks that carry a digest of that very text, so that it cannot contain its own end.
+ */
+static json_t *fenced_text(const char *text)
+{
+    char digest[DIGEST_HEX_SIZE];
+    digest_sha256(text, strlen(text), digest);
+    digest[8] = '\0';
+    return json_pack("{s:s, s:s}", "text", text, "mark", digest);
+}
+
+static json_t *numbered(char *const *texts, size_t count)
+{
+    json_t *out = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(out, json_pack("{s:i, s:s}", "number", (int)i + 1, "text", texts[i]));
+    return out;
+}
+
+static json_t *example_views(const struct spec *spec)
+{
+    json_t *out = json_array();
+    for (size_t i = 0; i < spec->example_count; i++) {
+        const struct example *example = &spec->examples[i];
+        json_array_append_new(out, json_pack("{s:s, s:s, s:s, s:b, s:b}", "setup", example->setup, "call",
+                                             example->call, "expected", example->expected, "raises",
+                                             example->kind == EXAMPLE_RAISES, "equal", example->kind == EXAMPLE_EQUAL));
+    }
+    return out;
+}
+
+static json_t *file_views(const struct run *run, enum file_kind kind)
+{
+    json_t *out = json_array();
+    for (size_t i = 0; i < run->change.count; i++) {
+        const struct change_file *file = &run->change.files[i];
+        if (file->kind == kind && file->content)
+            json_array_append_new(out, json_pack("{s:s, s:s}", "path", file->path, "text", file->content));
+    }
+    return out;
+}
+
+json_t *stage_prompt_view(const struct pipeline *pipeline, const struct run *run)
+{
+    const struct spec *spec = &run->spec;
+    const struct language *language = spec->language ? languages_by_name(pipeline->languages, spec->language) : NULL;
+    json_t *view = json_pack("{s:s, s:o, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:o, s:o, s:O, s:o, s:o}",
+                             "title", spec->title, "spec", fenced_text(spec->text), "signature", spec->signature,
+                             "symbol", spec->symbol, "file", spec->file, "behaviour", spec->behaviour, "constraints",
+                             spec->constraints, "pattern", spec->pattern, "language", language ? language->name : NULL,
+                             "notes", language ? language->prompt_notes : NULL, "criteria",
+                             numbered(spec->criteria, spec->criteria_count), "examples", example_views(spec), "context",
+                             run->context, "tests", file_views(run, FILE_TEST), "code", file_views(run, FILE_CODE));
+    json_object_set_new(view, "has_criteria", json_boolean(spec->criteria_count > 0));
+    json_object_set_new(view, "has_examples", json_boolean(spec->example_count > 0));
+    json_object_set_new(view, "has_pieces", json_boolean(json_array_size(json_object_get(run->context, "pieces")) > 0));
+    return view;
+}
+
+int stage_ask(struct pipeline *pipeline, struct run *run, const struct stage_question *question,
+              struct model_answer *answer, struct error *err)
+{
+    json_auto_t *view = stage_prompt_view(pipeline, run);
+    if (question->extra)
+        json_object_update(view, (json_t *)question->extra);
+    bool structured =
+        question->schema && models_format(pipeline->models, question->role, question->step) == MODEL_JSON_SCHEMA;
+    json_object_set_new(view, "structured", json_boolean(structured));
+    AUTO_BUF struct buf system = BUF_INIT(KiB(64));
+    AUTO_BUF struct buf prompt = BUF_INIT(PROMPT_MAX);
+    const struct template_file *file = template_find(question->template_path);
+    if (!file)
+        return error_set(err, ERROR_INTERNAL, "there is no template %s", question->template_path);
+    if (template_render_file("prompts/system.mustache", view, &system, err) < 0 ||
+        template_render_file(question->template_path, view, &prompt, err) < 0)
+        return -1;
+    struct model_request request = {.role = question->role,
+                                    .step = question->step,
+                                    .system = buf_text(&system),
+                                    .prompt = buf_text(&prompt),
+                                    .template_path = question->template_path,
+                                    .template_digest = file->digest,
+                                    .temperature = question->temperature,
+                                    .seed = question->seed,
+                                    .schema = question->schema,
+                                    .schema_name = question->schema_name};
+    return models_ask(pipeline->models, &request, answer, err);
+}
+
+static void take_remark(json_t *list, const char *line, const char *word)
+{
+    size_t len = strlen(word);
+    line += strspn(line, " -*_");
+    if (strncasecmp(line, word, len) != 0 || json_array_size(list) >= MAX_REMARKS)
+        return;
+    line += len;
+    line += strspn(line, "s:*_ ");
+    size_t end = strcspn(line, "\n");
+    AUTO_FREE char *text = strndup(line, end < 300 ? end : 300);
+    if (text && strlen(text) > 3 && strncasecmp(text, "none", 4) != 0)
+        json_array_append_new(list, json_string(text));
+}
+
+void stage_take_remarks(struct run *run, const char *answer)
+{
+    bool fenced = false;
+    for (const char *line = answer; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+        if (strncmp(line + strspn(line, " "), "```", 3) == 0)
+            fenced = !fenced;
+        if (fenced)
+            continue;
+        take_remark(run->caveats, line, "Caveat");
+        take_remark(run->assumptions, line, "Assumption");
+    }
+}
+
+/* ---- tools ---- */
+
+static bool is_in_layers(const struct change_file *file, int layers)
+{
+    return file->content && (layers & (file->kind == FILE_TEST ? LAYER_TESTS : LAYER_CODE));
+}
+
+static size_t add_files(struct sandbox_file *out, const struct change_file *files, size_t count, int layers)
+{
+    size_t added = 0;
+    for (size_t i = 0; i < count; i++)
+        if (is_in_layers(&files[i], layers))
+            out[added++] = (struct sandbox_file){files[i].path, files[i].content, files[i].len};
+    return added;
+}
+
+/* The folder that module names start from ("src" of src/shop/cart.py), "." when there is none of the table's. */
+static const char *source_root(const struct pipeline *pipeline, const struct run *run, const struct language *language)
+{
+    for (size_t i = 0; i < language->source_roots.count; i++) {
+        const char *root = language->source_roots.items[i];
+        AUTO_FREE char *path = text_format("%s/%s", pipeline->tree, root);
+        size_t len = strlen(root);
+        bool holds_target = run->spec.file && strncmp(run->spec.file, root, len) == 0 && run->spec.file[len] == '/';
+        if (strcmp(root, ".") != 0 && (holds_target || (path && fs_exists(path))))
+            return root;
+    }
+    return ".";
+}
+
+static char **environment_of(const struct language_command *command, const json_t *view, struct error *err)
+{
+    return language_argv(&command->environment, view, err);
+}
+
+int stage_run_tool(struct pipeline *pipeline, const struct run *run, const struct tool_run *tool,
+                   struct sandbox_result *result, struct error *err)
+{
+    const struct language *language = stage_language(pipeline, run, err);
+    if (!language)
+        return -1;
+    json_auto_t *view = json_pack("{s:s, s:s, s:s, s:O*}", "tools", pipeline->tools, "report",
+                                  tool->command->report ? tool->command->report : "", "source_root",
+                                  source_root(pipeline, run, language), "files", tool->files);
+    char **argv = language_argv(&tool->command->argv, view, err);
+    char **environment = argv ? environment_of(tool->command, view, err) : NULL;
+    struct sandbox_file *files = calloc(run->change.count + tool->extra_count + 1, sizeof *files);
+    int status = -1;
+    if (argv && environment && files) {
+        size_t count = add_files(files, run->change.files, run->change.count, tool->layers);
+        count += add_files(files + count, tool->extra, tool->extra_count, LAYER_ALL);
+        struct sandbox_request request = {.argv = (const char *const *)argv,
+                                          .environment = (const char *const *)environment,
+                                          .tree = pipeline->tree,
+                                          .files = files,
+                                          .file_count = count,
+                                          .collect = tool->collect,
+                                          .cancelled = pipeline->journal.cancelled,
+                                          .cancel_context = pipeline->journal.context};
+        status = sandbox_run(pipeline->sandbox, &request, result, err);
+    }
+    free(files);
+    argv_free(argv);
+    argv_free(environment);
+    return status;
+}
+
+const struct sandbox_file *stage_collected(const struct sandbox_result *result, const char *path)
+{
+    for (size_t i = 0; i < result->file_count; i++)
+        if (strcmp(result->files[i].path, path) == 0)
+            return &result->files[i];
+    return NULL;
+}
+
+json_t *stage_paths(const struct run *run, enum file_kind kind)
+{
+    json_t *paths = json_array();
+    for (size_t i = 0; i < run->change.count; i++)
+        if (run->change.files[i].kind == kind && run->change.files[i].content)
+            json_array_append_new(paths, json_string(run->change.files[i].path));
+    return paths;
+}
+
+/* The last line that says something, for a tool that gave no report. */
+static void last_line(const struct sandbox_result *result, char *out, size_t size)
+{
+    const char *text = result->err.len ? buf_text(&result->err) : buf_text(&result->out);
+    size_t end = strlen(text);
+    while (end && strchr(" \n\t", text[end - 1]))
+        end--;
+    size_t start = end;
+    while (start && text[start - 1] != '\n')
+        start--;
+    snprintf(out, size, "%.*s", (int)(end - start), text + start);
+}
+
+static void explain_trouble(const struct sandbox_result *result, char trouble[static 256])
+{
+    char line[160] = "";
+    last_line(result, line, sizeof line);
+    if (result->end == SANDBOX_EXITED)
+        snprintf(trouble, 256, "the test command wrote no report (exit status %d): %s", result->exit_status, line);
+    else
+        snprintf(trouble, 256, "the test run ended early: %s", sandbox_end_name(result->end));
+}
+
+int stage_run_tests(struct pipeline *pipeline, const struct run *run, int layers, const struct change_file *extra,
+                    size_t extra_count, const json_t *files, struct test_report *report, char trouble[static 256],
+                    struct error *err)
+{
+    const struct language *language = stage_language(pipeline, run, err);
+    if (!language)
+        return -1;
+    struct language_command command = language->commands.test;
+    if (pipeline->policy.test_command.count)
+        command.argv = pipeline->policy.test_command;
+    struct sandbox_result result = {0};
+    struct tool_run tool = {&command, layers, extra, extra_count, files, (const char *const[]){command.report, NULL}};
+    if (stage_run_tool(pipeline, run, &tool, &result, err) < 0)
+        return error_wrap(err, "run the tests");
+    const struct sandbox_file *file = stage_collected(&result, command.report);
+    struct error unreadable = {0};
+    trouble[0] = '\0';
+    *report = (struct test_report){0};
+    if (!file || report_read(command.format, file->data, file->len, report, &unreadable) < 0)
+        explain_trouble(&result, trouble);
+    else if (result.end != SANDBOX_EXITED)
+        snprintf(trouble, 256, "the test run ended early: %s", sandbox_end_name(result.end));
+    sandbox_result_release(&result);
+    return 0;
+}
+
+/* ---- judging tests ---- */
+
+char *stage_case_id(const struct test_case *test)
+{
+    const char *file = *test->file ? test->file : test->suite;
+    const char *class = strrchr(test->suite, '.');
+    /* The suite repeats the module; what is left of it is the class: "tests.test_x.TestY". */
+    bool has_class = *test->file && class && class[1] >= 'A' && class[1] <= 'Z';
+    if (!*test->name)
+        return strdup(file);
+    return has_class ? text_format("%s::%s::%s", file, class + 1, test->name) : text_format("%s::%s", file, test->name);
+}
+
+static bool matches(const char *pattern, const json_t *view, const char *text)
+{
+    AUTO_BUF struct buf rendered = BUF_INIT(KiB(4));
+    regex_t regex;
+    struct template_source source = {"error pattern", pattern, strlen(pattern)};
+    if (template_render(source, TEMPLATE_PLAIN, view, NULL, NULL, &rendered, NULL) < 0 ||
+        regcomp(&regex, buf_text(&rendered), REG_EXTENDED | REG_NOSUB | REG_NEWLINE) != 0)
+        return false;
+    bool found = regexec(&regex, text, 0, NULL, 0) == 0;
+    regfree(&regex);
+    return found;
+}
+
+static bool matches_any(const struct yaml_texts *patterns, const json_t *view, const struct test_case *test)
+{
+    for (size_t i = 0; i < patterns->count; i++)
+        if (matches(patterns->items[i], view, test->message) || matches(patterns->items[i], view, test->details))
+            return true;
+    return false;
+}
+
+enum failure_reason stage_failure_reason(const struct pipeline *pipeline, const struct run *run,
+                                         const struct language *language, const struct test_case *test)
+{
+    AUTO_FREE char *module = run->spec.file ? language_module_of(language, pipeline->tree, run->spec.file) : strdup("");
+    const char *symbol = run->spec.symbol ? run->spec.symbol : "";
+    AUTO_FREE char *outer = strndup(symbol, strcspn(symbol, "."));
+    const char *member = strrchr(symbol, '.');
+    json_auto_t *view = json_pack("{s:s, s:s, s:s}", "module", module ? module : "", "symbol", outer ? outer : "",
+                                  "member", member ? member + 1 : symbol);
+    if (matches_any(&language->errors.missing, view, test))
+        return FAILURE_RIGHT;
+    /* A failed assertion is wrong behaviour; an error while collecting or in a fixture is the test's own fault. */
+    if (matches_any(&language->errors.broken, view, test) || test->status == TEST_ERRORED)
+        return FAILURE_BROKEN;
+    return FAILURE_RIGHT;
+}
+
+static const char *status_name(enum test_status status)
+{
+    static const char *const names[] = {
+        [TEST_PASSED] = "passed", [TEST_FAILED] = "failed", [TEST_ERRORED] = "error", [TEST_SKIPPED] = "skipped"};
+    return names[status];
+}
+
+json_t *stage_report_json(const struct test_report *report)
+{
+    json_t *tests = json_array();
+    int64_t elapsed = 0;
+    for (size_t i = 0; i < report->count; i++) {
+        AUTO_FREE char *id = stage_case_id(&report->cases[i]);
+        elapsed += report->cases[i].elapsed_ms;
+        json_array_append_new(tests,
+                              json_pack("{s:s, s:s, s:s}", "id", id ? id : "", "status",
+                                        status_name(report->cases[i].status), "message", report->cases[i].message));
+    }
+    return json_pack("{s:I, s:I, s:I, s:I, s:f, s:o}", "passed", (json_int_t)report->passed, "failed",
+                     (json_int_t)report->failed, "errored", (json_int_t)report->errored, "skipped",
+                     (json_int_t)report->skipped, "seconds", (double)elapsed / 1000.0, "tests", tests);
+}
+
+/* The end of a traceback says most: the failing line and the values. */
+static const char *tail(const char *text, size_t max)
+{
+    size_t len = strlen(text);
+    if (len <= max)
+        return text;
+    const char *cut = strchr(text + len - max, '\n');
+    return cut ? cut + 1 : text + len - max;
+}
+
+json_t *stage_failures(const struct test_report *report)
+{
+    json_t *out = json_array();
+    for (size_t i = 0; i < report->count; i++) {
+        const struct test_case *test = &report->cases[i];
+        if (test->status != TEST_FAILED && test->status != TEST_ERRORED)
+            continue;
+        AUTO_FREE char *id = stage_case_id(test);
+        json_array_append_new(out, json_pack("{s:s, s:s, s:s}", "test", id ? id : "", "message", test->message,
+                                             "details", tail(test->details, 1500)));
+    }
+    return out;
+}
