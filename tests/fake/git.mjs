@@ -6,14 +6,26 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 const environment = {
-    PATH: process.env.PATH, HOME: '/nonexistent', LANG: 'C.UTF-8', GIT_CONFIG_NOSYSTEM: '1', GIT_CONFIG_GLOBAL: '/dev/null',
-    GIT_AUTHOR_NAME: 'Octo', GIT_AUTHOR_EMAIL: 'octo@example.com', GIT_AUTHOR_DATE: '2024-01-01T00:00:00Z',
-    GIT_COMMITTER_NAME: 'Octo', GIT_COMMITTER_EMAIL: 'octo@example.com', GIT_COMMITTER_DATE: '2024-01-01T00:00:00Z',
+    PATH: process.env.PATH,
+    HOME: '/nonexistent',
+    LANG: 'C.UTF-8',
+    GIT_CONFIG_NOSYSTEM: '1',
+    GIT_CONFIG_GLOBAL: '/dev/null',
+    GIT_AUTHOR_NAME: 'Octo',
+    GIT_AUTHOR_EMAIL: 'octo@example.com',
+    GIT_AUTHOR_DATE: '2024-01-01T00:00:00Z',
+    GIT_COMMITTER_NAME: 'Octo',
+    GIT_COMMITTER_EMAIL: 'octo@example.com',
+    GIT_COMMITTER_DATE: '2024-01-01T00:00:00Z',
 };
 
 export async function git(directory, ...args) {
-    const { stdout } = await run('git', args, { cwd: directory, env: environment, maxBuffer: 64 << 20,
-        encoding: 'buffer' });
+    const { stdout } = await run('git', args, {
+        cwd: directory,
+        env: environment,
+        maxBuffer: 64 << 20,
+        encoding: 'buffer',
+    });
     return stdout;
 }
 
@@ -40,15 +52,14 @@ export class GitRepository {
         const tree = mkdtempSync(`${this.directory}.work-`);
         try {
             const exists = await this.branch(branch);
-            const start = exists ? branch : await this.branch(from) && from;
+            const start = exists ? branch : (await this.branch(from)) && from;
             if (start) {
                 await git(tree, 'clone', '--quiet', '--branch', start, this.directory, '.');
                 await git(tree, 'checkout', '--quiet', '-B', branch);
             } else {
                 await git(tree, 'init', '--quiet', `--initial-branch=${branch}`);
             }
-            if (seed)
-                cpSync(seed, tree, { recursive: true });
+            if (seed) cpSync(seed, tree, { recursive: true });
             for (const [path, text] of Object.entries(files)) {
                 mkdirSync(dirname(join(tree, path)), { recursive: true });
                 text === null ? rmSync(join(tree, path)) : writeFileSync(join(tree, path), text);
@@ -68,32 +79,60 @@ export class GitRepository {
     }
 
     async resolve(revision) {
-        const out = await git(this.directory, 'rev-parse', '--verify', '--quiet', `${revision}^{commit}`).catch(missing);
+        const out = await git(this.directory, 'rev-parse', '--verify', '--quiet', `${revision}^{commit}`).catch(
+            missing,
+        );
         return out ? out.toString().trim() : null;
     }
 
     /** All branches: {name: commit}. */
     async branches() {
-        const out = await git(this.directory, 'for-each-ref', '--format=%(refname:lstrip=2) %(objectname)', 'refs/heads');
-        return Object.fromEntries(out.toString().split('\n').filter(Boolean).map((line) => line.split(' ')));
+        const out = await git(
+            this.directory,
+            'for-each-ref',
+            '--format=%(refname:lstrip=2) %(objectname)',
+            'refs/heads',
+        );
+        return Object.fromEntries(
+            out
+                .toString()
+                .split('\n')
+                .filter(Boolean)
+                .map((line) => line.split(' ')),
+        );
     }
 
     /** The commits of base..head, oldest first: [{id, author, email, subject, body}]. */
     async log(base, head) {
-        const out = await git(this.directory, 'log', '--reverse', '--format=%H%x00%an%x00%ae%x00%s%x00%b%x01', `${base}..${head}`);
-        return out.toString().split('\x01').map((text) => text.replace(/^\n/, '')).filter(Boolean).map((text) => {
-            const [id, author, email, subject, body] = text.split('\0');
-            return { id, author, email, subject, body };
-        });
+        const out = await git(
+            this.directory,
+            'log',
+            '--reverse',
+            '--format=%H%x00%an%x00%ae%x00%s%x00%b%x01',
+            `${base}..${head}`,
+        );
+        return out
+            .toString()
+            .split('\x01')
+            .map((text) => text.replace(/^\n/, ''))
+            .filter(Boolean)
+            .map((text) => {
+                const [id, author, email, subject, body] = text.split('\0');
+                return { id, author, email, subject, body };
+            });
     }
 
     /** The paths that differ: [{status: 'A', path}]. */
     async changes(from, to) {
         const out = await git(this.directory, 'diff', '--name-status', '--no-renames', from, to);
-        return out.toString().split('\n').filter(Boolean).map((line) => {
-            const [status, path] = line.split('\t');
-            return { status, path };
-        });
+        return out
+            .toString()
+            .split('\n')
+            .filter(Boolean)
+            .map((line) => {
+                const [status, path] = line.split('\t');
+                return { status, path };
+            });
     }
 
     /** A file's bytes at a revision, or null. */
@@ -119,20 +158,34 @@ export async function serveGit(root, request, { path, query, login }) {
     const backend = spawn('git', ['http-backend'], {
         stdio: ['pipe', 'pipe', 'inherit'],
         env: {
-            PATH: process.env.PATH, GIT_CONFIG_NOSYSTEM: '1', GIT_CONFIG_GLOBAL: '/dev/null', GIT_PROJECT_ROOT: root,
-            GIT_HTTP_EXPORT_ALL: '1', PATH_INFO: path, QUERY_STRING: query, REQUEST_METHOD: request.method,
-            CONTENT_TYPE: headers['content-type'] ?? '', HTTP_CONTENT_ENCODING: headers['content-encoding'] ?? '',
-            GIT_PROTOCOL: headers['git-protocol'] ?? '', REMOTE_USER: login, REMOTE_ADDR: '127.0.0.1',
+            PATH: process.env.PATH,
+            GIT_CONFIG_NOSYSTEM: '1',
+            GIT_CONFIG_GLOBAL: '/dev/null',
+            GIT_PROJECT_ROOT: root,
+            GIT_HTTP_EXPORT_ALL: '1',
+            PATH_INFO: path,
+            QUERY_STRING: query,
+            REQUEST_METHOD: request.method,
+            CONTENT_TYPE: headers['content-type'] ?? '',
+            HTTP_CONTENT_ENCODING: headers['content-encoding'] ?? '',
+            GIT_PROTOCOL: headers['git-protocol'] ?? '',
+            REMOTE_USER: login,
+            REMOTE_ADDR: '127.0.0.1',
         },
     });
     request.pipe(backend.stdin);
     backend.stdin.on('error', () => {}); // the backend may stop reading first
     const chunks = [];
-    for await (const chunk of backend.stdout)
-        chunks.push(chunk);
+    for await (const chunk of backend.stdout) chunks.push(chunk);
     const output = Buffer.concat(chunks);
     const end = output.indexOf('\r\n\r\n');
-    const fields = Object.fromEntries(output.subarray(0, end).toString().split('\r\n').map((line) => line.split(': ')));
+    const fields = Object.fromEntries(
+        output
+            .subarray(0, end)
+            .toString()
+            .split('\r\n')
+            .map((line) => line.split(': ')),
+    );
     const { Status: status = '200', ...rest } = fields;
     return { status: Number(status.slice(0, 3)), headers: rest, body: output.subarray(end + 4) };
 }

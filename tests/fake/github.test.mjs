@@ -25,8 +25,14 @@ beforeEach(() => {
 
 function call(method, path, { body, headers = pat } = {}) {
     return fetch(gh.apiUrl + path, {
-        method, body: body && JSON.stringify(body),
-        headers: { 'user-agent': 'test', 'accept': 'application/vnd.github+json', ...(body && { 'content-type': 'application/json' }), ...headers },
+        method,
+        body: body && JSON.stringify(body),
+        headers: {
+            'user-agent': 'test',
+            accept: 'application/vnd.github+json',
+            ...(body && { 'content-type': 'application/json' }),
+            ...headers,
+        },
     });
 }
 
@@ -38,7 +44,10 @@ function jwt(changes = {}, key = gh.privateKey) {
 }
 
 async function installationToken(body) {
-    const answer = await call('POST', `/app/installations/${repo.installation}/access_tokens`, { headers: jwt(), body });
+    const answer = await call('POST', `/app/installations/${repo.installation}/access_tokens`, {
+        headers: jwt(),
+        body,
+    });
     return answer.json();
 }
 
@@ -51,7 +60,12 @@ describe('what GitHub describes', () => {
     for (const [what, path, body, pattern] of [
         ['a missing member', '/repos/octo/shop/check-runs', { name: 'assay' }, /head_sha/],
         ['a wrong type', '/repos/octo/shop/pulls', { title: 'x', head: 'a', base: 'main', draft: 'yes' }, /draft/],
-        ['a misspelt member', '/repos/octo/shop/pulls', { title: 'x', head: 'a', base: 'main', drafft: true }, /additional/],
+        [
+            'a misspelt member',
+            '/repos/octo/shop/pulls',
+            { title: 'x', head: 'a', base: 'main', drafft: true },
+            /additional/,
+        ],
         ['a value that is not listed', '/repos/octo/shop/issues/1/reactions', { content: 'eye' }, /allowed values/],
         ['no body', '/repos/octo/shop/pulls', undefined, /body is missing/],
     ])
@@ -72,12 +86,19 @@ describe('what GitHub describes', () => {
 describe('credentials', () => {
     test('an App JWT opens the App and its installation', async () => {
         assert.equal((await (await call('GET', '/app', { headers: jwt() })).json()).slug, 'assay');
-        assert.equal((await (await call('GET', '/repos/octo/shop/installation', { headers: jwt() })).json()).id, repo.installation);
+        assert.equal(
+            (await (await call('GET', '/repos/octo/shop/installation', { headers: jwt() })).json()).id,
+            repo.installation,
+        );
         gh.check();
     });
     const now = Math.floor(Date.now() / 1000);
-    for (const [what, changes] of [['another issuer', { iss: '1' }], ['iat in the future', { iat: now + 120 }],
-        ['exp over ten minutes away', { exp: now + 700 }], ['exp in the past', { exp: now - 1 }]])
+    for (const [what, changes] of [
+        ['another issuer', { iss: '1' }],
+        ['iat in the future', { iat: now + 120 }],
+        ['exp over ten minutes away', { exp: now + 700 }],
+        ['exp in the past', { exp: now - 1 }],
+    ])
         test(`a JWT with ${what} is refused`, async () => {
             assert.equal((await call('GET', '/app', { headers: jwt(changes) })).status, 401);
             assert.equal(gh.violations.length, 1);
@@ -95,7 +116,11 @@ describe('credentials', () => {
         assert.equal((await call('GET', '/repos/octo/other', { headers })).status, 404);
         gh.check();
         const issue = gh.openIssue(repo, { title: 'x' });
-        assert.equal((await call('POST', `/repos/octo/shop/issues/${issue.number}/comments`, { headers, body: { body: 'x' } })).status, 403);
+        assert.equal(
+            (await call('POST', `/repos/octo/shop/issues/${issue.number}/comments`, { headers, body: { body: 'x' } }))
+                .status,
+            403,
+        );
     });
     test('a token for a repository that the App is not on is refused', async () => {
         assert.equal((await installationToken({ repositories: ['missing'] })).token, undefined);
@@ -103,7 +128,10 @@ describe('credentials', () => {
     test('an expired token is refused', async () => {
         const { token } = await installationToken();
         gh.expireTokens();
-        assert.equal((await call('GET', '/repos/octo/shop', { headers: { authorization: `token ${token}` } })).status, 401);
+        assert.equal(
+            (await call('GET', '/repos/octo/shop', { headers: { authorization: `token ${token}` } })).status,
+            401,
+        );
         gh.check();
     });
 });
@@ -112,26 +140,34 @@ describe('issues, comments, labels, reactions', () => {
     test('a comment is created, edited and listed in pages', async () => {
         const issue = gh.openIssue(repo, { title: 'Pages' });
         const path = `/repos/octo/shop/issues/${issue.number}/comments`;
-        for (let i = 0; i < 5; i++)
-            await call('POST', path, { body: { body: `comment ${i}` } });
+        for (let i = 0; i < 5; i++) await call('POST', path, { body: { body: `comment ${i}` } });
         const second = await call('GET', `${path}?per_page=2&page=2`);
-        assert.deepEqual((await second.json()).map((one) => one.body), ['comment 2', 'comment 3']);
+        assert.deepEqual(
+            (await second.json()).map((one) => one.body),
+            ['comment 2', 'comment 3'],
+        );
         assert.match(second.headers.get('link'), /page=3>; rel="next"/);
         assert.match(second.headers.get('link'), /page=3>; rel="last"/);
         const [first] = await (await call('GET', path)).json();
-        assert.equal((await call('PATCH', `/repos/octo/shop/issues/comments/${first.id}`, { body: { body: 'changed' } })).status, 200);
+        assert.equal(
+            (await call('PATCH', `/repos/octo/shop/issues/comments/${first.id}`, { body: { body: 'changed' } })).status,
+            200,
+        );
         assert.equal((await (await call('GET', path)).json())[0].body, 'changed');
         assert.equal(gh.writes.length, 6);
         gh.check();
     });
     test('a body that is too long is refused', async () => {
         const issue = gh.openIssue(repo, { title: 'Long' });
-        const answer = await call('POST', `/repos/octo/shop/issues/${issue.number}/comments`, { body: { body: 'x'.repeat(65537) } });
+        const answer = await call('POST', `/repos/octo/shop/issues/${issue.number}/comments`, {
+            body: { body: 'x'.repeat(65537) },
+        });
         assert.equal(answer.status, 422);
     });
     test('the same reaction twice is one', async () => {
         const issue = gh.openIssue(repo, { title: 'Eyes' });
-        const react = () => call('POST', `/repos/octo/shop/issues/${issue.number}/reactions`, { body: { content: 'eyes' } });
+        const react = () =>
+            call('POST', `/repos/octo/shop/issues/${issue.number}/reactions`, { body: { content: 'eyes' } });
         assert.deepEqual([(await react()).status, (await react()).status], [201, 200]);
         assert.equal(issue.reactions.length, 1);
         gh.check();
@@ -146,7 +182,7 @@ describe('issues, comments, labels, reactions', () => {
         assert.equal((await (await call('GET', `/repos/octo/shop/issues/${issue.number}`)).json()).labels.length, 0);
         gh.check();
     });
-    test('permissions have GitHub\'s two names', async () => {
+    test("permissions have GitHub's two names", async () => {
         gh.permit(repo, 'mia', 'maintain');
         const answer = await (await call('GET', '/repos/octo/shop/collaborators/mia/permission')).json();
         assert.deepEqual([answer.permission, answer.role_name], ['write', 'maintain']);
@@ -158,7 +194,9 @@ describe('requests that repeat', () => {
     test('an ETag gives 304 and costs no rate limit', async () => {
         const first = await call('GET', '/repos/octo/shop');
         const left = gh.rate.remaining;
-        const again = await call('GET', '/repos/octo/shop', { headers: { ...pat, 'if-none-match': first.headers.get('etag') } });
+        const again = await call('GET', '/repos/octo/shop', {
+            headers: { ...pat, 'if-none-match': first.headers.get('etag') },
+        });
         assert.equal(again.status, 304);
         assert.equal(gh.rate.remaining, left);
         assert.equal(first.headers.get('x-ratelimit-remaining') > 0, true);
@@ -166,14 +204,16 @@ describe('requests that repeat', () => {
     test('faults hit the requests that they name, as often as they say', async () => {
         gh.fault({ match: 'GET /repos/octo/shop', after: 1, times: 2, status: 502, body: 'bad gateway' });
         const statuses = [];
-        for (let i = 0; i < 4; i++)
-            statuses.push((await call('GET', '/repos/octo/shop')).status);
+        for (let i = 0; i < 4; i++) statuses.push((await call('GET', '/repos/octo/shop')).status);
         assert.deepEqual(statuses, [200, 502, 502, 200]);
     });
     test('an applied fault has its effect and loses the answer', async () => {
         const issue = gh.openIssue(repo, { title: 'Lost' });
         gh.fault({ match: 'POST /repos/octo/shop/issues', status: 500, applied: true });
-        assert.equal((await call('POST', `/repos/octo/shop/issues/${issue.number}/comments`, { body: { body: 'once' } })).status, 500);
+        assert.equal(
+            (await call('POST', `/repos/octo/shop/issues/${issue.number}/comments`, { body: { body: 'once' } })).status,
+            500,
+        );
         assert.equal(gh.commentsOf(repo, issue).length, 1);
     });
     for (const end of ['reset', 'half'])
@@ -183,7 +223,10 @@ describe('requests that repeat', () => {
         });
     test('the end "stall" never answers', async () => {
         gh.fault({ match: 'GET /repos/octo/shop', end: 'stall' });
-        await assert.rejects(fetch(`${gh.apiUrl}/repos/octo/shop`, { headers: pat, signal: AbortSignal.timeout(300) }), /abort|timeout/i);
+        await assert.rejects(
+            fetch(`${gh.apiUrl}/repos/octo/shop`, { headers: pat, signal: AbortSignal.timeout(300) }),
+            /abort|timeout/i,
+        );
     });
 });
 
@@ -207,26 +250,58 @@ describe('git and pull requests', () => {
         await git(tree, 'commit', '-m', 'Add new');
         const { token } = await installationToken();
         await git(tree, 'push', address(token), 'HEAD:assay/1-new');
-        assert.deepEqual(gh.writes.filter((one) => one.key === 'PUSH').map((one) => one.branch), ['assay/1-new']);
-        const open = () => call('POST', '/repos/octo/shop/pulls', { body: { title: 'New', head: 'assay/1-new', base: 'main', body: 'x' } });
+        assert.deepEqual(
+            gh.writes.filter((one) => one.key === 'PUSH').map((one) => one.branch),
+            ['assay/1-new'],
+        );
+        const open = () =>
+            call('POST', '/repos/octo/shop/pulls', {
+                body: { title: 'New', head: 'assay/1-new', base: 'main', body: 'x' },
+            });
         const pull = await (await open()).json();
         assert.equal(pull.head.sha, (await git(tree, 'rev-parse', 'HEAD')).toString().trim());
         assert.equal((await open()).status, 422);
-        assert.equal((await (await call('GET', '/repos/octo/shop/pulls?head=octo:assay/1-new&state=open')).json()).length, 1);
-        assert.equal((await call('PATCH', `/repos/octo/shop/pulls/${pull.number}`, { body: { title: 'Newer' } })).status, 200);
-        assert.equal((await (await call('GET', `/repos/octo/shop/pulls/${pull.number}/files`)).json())[0].filename, 'new.txt');
+        assert.equal(
+            (await (await call('GET', '/repos/octo/shop/pulls?head=octo:assay/1-new&state=open')).json()).length,
+            1,
+        );
+        assert.equal(
+            (await call('PATCH', `/repos/octo/shop/pulls/${pull.number}`, { body: { title: 'Newer' } })).status,
+            200,
+        );
+        assert.equal(
+            (await (await call('GET', `/repos/octo/shop/pulls/${pull.number}/files`)).json())[0].filename,
+            'new.txt',
+        );
         const headers = { authorization: `Bearer ${token}` };
-        const check = await (await call('POST', '/repos/octo/shop/check-runs', { headers,
-            body: { name: 'assay', head_sha: pull.head.sha, status: 'in_progress', external_id: 'job-1' } })).json();
-        await call('PATCH', `/repos/octo/shop/check-runs/${check.id}`, { headers,
-            body: { status: 'completed', conclusion: 'success', output: { title: 'proven', summary: 'all' } } });
-        const checks = await (await call('GET', `/repos/octo/shop/commits/${pull.head.sha}/check-runs?check_name=assay`, { headers })).json();
+        const check = await (
+            await call('POST', '/repos/octo/shop/check-runs', {
+                headers,
+                body: { name: 'assay', head_sha: pull.head.sha, status: 'in_progress', external_id: 'job-1' },
+            })
+        ).json();
+        await call('PATCH', `/repos/octo/shop/check-runs/${check.id}`, {
+            headers,
+            body: { status: 'completed', conclusion: 'success', output: { title: 'proven', summary: 'all' } },
+        });
+        const checks = await (
+            await call('GET', `/repos/octo/shop/commits/${pull.head.sha}/check-runs?check_name=assay`, { headers })
+        ).json();
         assert.deepEqual([checks.total_count, checks.check_runs[0].conclusion], [1, 'success']);
-        assert.equal((await call('POST', `/repos/octo/shop/statuses/${pull.head.sha}`, { body: { state: 'success', context: 'assay' } })).status, 201);
+        assert.equal(
+            (
+                await call('POST', `/repos/octo/shop/statuses/${pull.head.sha}`, {
+                    body: { state: 'success', context: 'assay' },
+                })
+            ).status,
+            201,
+        );
         gh.check();
     });
     test('a token cannot write check runs', async () => {
-        const answer = await call('POST', '/repos/octo/shop/check-runs', { body: { name: 'assay', head_sha: await repo.git.branch('main') } });
+        const answer = await call('POST', '/repos/octo/shop/check-runs', {
+            body: { name: 'assay', head_sha: await repo.git.branch('main') },
+        });
         assert.equal(answer.status, 403);
     });
     test('a file is read at a branch', async () => {
@@ -238,14 +313,18 @@ describe('git and pull requests', () => {
 });
 
 describe('webhooks', () => {
-    test('arrive in order, signed, with the state\'s facts', async () => {
+    test("arrive in order, signed, with the state's facts", async () => {
         const got = [];
         const receiver = createServer((request, response) => {
             let text = '';
-            request.on('data', (chunk) => { text += chunk; }).on('end', () => {
-                got.push({ headers: request.headers, text });
-                response.writeHead(202).end();
-            });
+            request
+                .on('data', (chunk) => {
+                    text += chunk;
+                })
+                .on('end', () => {
+                    got.push({ headers: request.headers, text });
+                    response.writeHead(202).end();
+                });
         });
         await new Promise((listening) => receiver.listen(0, '127.0.0.1', listening));
         gh.webhook = `http://127.0.0.1:${receiver.address().port}/webhooks/github`;
@@ -255,10 +334,11 @@ describe('webhooks', () => {
         await gh.settled();
         receiver.close();
         gh.webhook = null;
-        assert.deepEqual(got.map(({ headers, text }) => `${headers['x-github-event']} ${JSON.parse(text).action}`),
-            ['issues opened', 'issues labeled', 'issue_comment created']);
-        for (const { headers, text } of got)
-            assert.equal(headers['x-hub-signature-256'], sign('hook-secret', text));
+        assert.deepEqual(
+            got.map(({ headers, text }) => `${headers['x-github-event']} ${JSON.parse(text).action}`),
+            ['issues opened', 'issues labeled', 'issue_comment created'],
+        );
+        for (const { headers, text } of got) assert.equal(headers['x-hub-signature-256'], sign('hook-secret', text));
         const labeled = JSON.parse(got[1].text);
         assert.equal(labeled.label.name, 'assay');
         assert.equal(labeled.issue.title, 'Hook');

@@ -14,20 +14,14 @@ function toJsonSchema(node) {
         node.forEach(toJsonSchema);
         return;
     }
-    if (node === null || typeof node !== 'object')
-        return;
-    if (typeof node.$ref === 'string' && node.$ref.startsWith('#/'))
-        node.$ref = 'github' + node.$ref;
-    for (const key of Object.keys(node))
-        if (key !== 'example' && key !== 'examples')
-            toJsonSchema(node[key]);
-    if (node.nullable !== true)
-        return;
+    if (node === null || typeof node !== 'object') return;
+    if (typeof node.$ref === 'string' && node.$ref.startsWith('#/')) node.$ref = 'github' + node.$ref;
+    for (const key of Object.keys(node)) if (key !== 'example' && key !== 'examples') toJsonSchema(node[key]);
+    if (node.nullable !== true) return;
     delete node.nullable;
     if (typeof node.type === 'string') {
         node.type = [node.type, 'null'];
-        if (node.enum && !node.enum.includes(null))
-            node.enum.push(null);
+        if (node.enum && !node.enum.includes(null)) node.enum.push(null);
     } else {
         const rest = { ...node };
         Object.keys(node).forEach((key) => delete node[key]);
@@ -36,7 +30,12 @@ function toJsonSchema(node) {
 }
 
 function resolve(node) {
-    return node.$ref ? node.$ref.split('#/')[1].split('/').reduce((at, key) => at[key], github) : node;
+    return node.$ref
+        ? node.$ref
+              .split('#/')[1]
+              .split('/')
+              .reduce((at, key) => at[key], github)
+        : node;
 }
 
 toJsonSchema(github.paths);
@@ -70,8 +69,7 @@ const routes = Object.keys(github.paths).map(compileRoute);
 const validators = new Map();
 
 function validator(key, ajv, schema) {
-    if (!validators.has(key))
-        validators.set(key, ajv.compile(schema));
+    if (!validators.has(key)) validators.set(key, ajv.compile(schema));
     return validators.get(key);
 }
 
@@ -81,16 +79,13 @@ function problems(ajv, validate, value, what) {
 
 /** The operation of a request: {key: "GET /repos/{owner}/{repo}", operation, params}; null when GitHub has none. */
 export function findOperation(method, path) {
-    if (!METHODS.has(method.toLowerCase()))
-        return null;
+    if (!METHODS.has(method.toLowerCase())) return null;
     let best = null;
     for (const route of routes) {
         const match = route.item[method.toLowerCase()] && route.pattern.exec(path);
-        if (match && (!best || route.fixed > best.route.fixed))
-            best = { route, match };
+        if (match && (!best || route.fixed > best.route.fixed)) best = { route, match };
     }
-    if (!best)
-        return null;
+    if (!best) return null;
     const params = Object.fromEntries(best.route.names.map((name, i) => [name, decodeURIComponent(best.match[i + 1])]));
     return {
         key: `${method} ${best.route.template}`,
@@ -103,8 +98,7 @@ function parametersSchema(operation, where) {
     const schema = { type: 'object', properties: {}, required: [], additionalProperties: false };
     for (const parameter of operation.parameters.map(resolve).filter((p) => p.in === where)) {
         schema.properties[parameter.name] = parameter.schema;
-        if (parameter.required)
-            schema.required.push(parameter.name);
+        if (parameter.required) schema.required.push(parameter.name);
     }
     return schema;
 }
@@ -118,31 +112,30 @@ function withoutUnknownMembers(schema) {
 /** What is wrong with a request, as texts. `body` is undefined when there was none. */
 export function requestProblems({ key, operation, params }, query, body) {
     const found = [];
-    for (const [where, value] of [['path', { ...params }], ['query', { ...query }]]) {
+    for (const [where, value] of [
+        ['path', { ...params }],
+        ['query', { ...query }],
+    ]) {
         const validate = validator(`${key} ${where}`, coercing, parametersSchema(operation, where));
         found.push(...problems(coercing, validate, value, where));
     }
-    if (Number(query.per_page ?? 1) > 100)
-        found.push('query/per_page is over 100');
+    if (Number(query.per_page ?? 1) > 100) found.push('query/per_page is over 100');
     const content = operation.requestBody?.content['application/json'];
-    if (!content && body !== undefined)
-        found.push('body: this operation takes none');
-    if (content && body === undefined && operation.requestBody.required)
-        found.push('body is missing');
+    if (!content && body !== undefined) found.push('body: this operation takes none');
+    if (content && body === undefined && operation.requestBody.required) found.push('body is missing');
     if (content && body !== undefined)
-        found.push(...problems(strict, validator(`${key} body`, strict, withoutUnknownMembers(content.schema)), body,
-            'body'));
+        found.push(
+            ...problems(strict, validator(`${key} body`, strict, withoutUnknownMembers(content.schema)), body, 'body'),
+        );
     return found;
 }
 
 /** What is wrong with our own answer, as texts. */
 export function responseProblems({ key, operation }, status, body) {
     const described = operation.responses[status];
-    if (!described)
-        return [`status ${status} is not described`];
+    if (!described) return [`status ${status} is not described`];
     const content = resolve(described).content?.['application/json'];
-    if (!content)
-        return body === undefined ? [] : [`status ${status} has no body`];
+    if (!content) return body === undefined ? [] : [`status ${status} has no body`];
     return problems(strict, validator(`${key} ${status}`, strict, content.schema), body, 'answer');
 }
 

@@ -25,33 +25,63 @@ export function profile(gh, login, mine) {
 
 export function app(gh) {
     return {
-        ...placed(gh, 'integration'), id: gh.app.id, slug: gh.app.slug, name: gh.app.slug, owner: user(gh, gh.app.owner),
-        html_url: `${gh.url}/apps/${gh.app.slug}`, permissions: gh.app.permissions, events: gh.app.events,
+        ...placed(gh, 'integration'),
+        id: gh.app.id,
+        slug: gh.app.slug,
+        name: gh.app.slug,
+        owner: user(gh, gh.app.owner),
+        html_url: `${gh.url}/apps/${gh.app.slug}`,
+        permissions: gh.app.permissions,
+        events: gh.app.events,
     };
 }
 
 export function installation(gh, one) {
     return {
-        ...placed(gh, 'installation'), id: one.id, account: user(gh, one.account), app_id: gh.app.id,
-        app_slug: gh.app.slug, repository_selection: 'selected', permissions: gh.app.permissions,
-        events: gh.app.events, target_type: 'User', suspended_at: null, suspended_by: null,
+        ...placed(gh, 'installation'),
+        id: one.id,
+        account: user(gh, one.account),
+        app_id: gh.app.id,
+        app_slug: gh.app.slug,
+        repository_selection: 'selected',
+        permissions: gh.app.permissions,
+        events: gh.app.events,
+        target_type: 'User',
+        suspended_at: null,
+        suspended_by: null,
         access_tokens_url: `${gh.apiUrl}/app/installations/${one.id}/access_tokens`,
     };
 }
 
 export function repository(gh, repo) {
-    const { organization, parent, source, template_repository, ...base } = placed(gh, 'full-repository-default-response',
-        repo);
+    const { organization, parent, source, template_repository, ...base } = placed(
+        gh,
+        'full-repository-default-response',
+        repo,
+    );
     return {
-        ...base, id: repo.id, node_id: `R_${repo.id}`, name: repo.name, full_name: repo.fullName,
-        owner: user(gh, repo.owner), private: repo.private, default_branch: repo.defaultBranch, language: 'Python',
-        clone_url: `${gh.url}/${repo.fullName}.git`, license: null, fork: false,
+        ...base,
+        id: repo.id,
+        node_id: `R_${repo.id}`,
+        name: repo.name,
+        full_name: repo.fullName,
+        owner: user(gh, repo.owner),
+        private: repo.private,
+        default_branch: repo.defaultBranch,
+        language: 'Python',
+        clone_url: `${gh.url}/${repo.fullName}.git`,
+        license: null,
+        fork: false,
     };
 }
 
 export function label(gh, repo, name) {
     return {
-        ...placed(gh, 'label', repo), id: repo.labels.get(name), name, description: '', default: false,
+        ...placed(gh, 'label', repo),
+        id: repo.labels.get(name),
+        name,
+        description: '',
+        default: false,
         url: `${gh.apiUrl}/repos/${repo.fullName}/labels/${encodeURIComponent(name)}`,
     };
 }
@@ -59,18 +89,35 @@ export function label(gh, repo, name) {
 export function issue(gh, repo, one) {
     const base = JSON.parse(JSON.stringify(placed(gh, 'issue', repo)).replaceAll('1347', String(one.number)));
     const shape = {
-        ...base, id: one.id, node_id: `I_${one.id}`, number: one.number, title: one.title, body: one.body,
-        user: user(gh, one.user), labels: one.labels.map((name) => label(gh, repo, name)), state: one.state,
-        assignee: null, assignees: [], milestone: null, locked: false, comments: gh.commentsOf(repo, one).length,
-        created_at: iso(one.createdAt), updated_at: iso(one.updatedAt),
-        closed_at: one.state === 'closed' ? iso(one.updatedAt) : null, closed_by: null, active_lock_reason: null,
-        repository_url: `${gh.apiUrl}/repos/${repo.fullName}`, author_association: association(gh, repo, one.user),
+        ...base,
+        id: one.id,
+        node_id: `I_${one.id}`,
+        number: one.number,
+        title: one.title,
+        body: one.body,
+        user: user(gh, one.user),
+        labels: one.labels.map((name) => label(gh, repo, name)),
+        state: one.state,
+        assignee: null,
+        assignees: [],
+        milestone: null,
+        locked: false,
+        comments: gh.commentsOf(repo, one).length,
+        created_at: iso(one.createdAt),
+        updated_at: iso(one.updatedAt),
+        closed_at: one.state === 'closed' ? iso(one.updatedAt) : null,
+        closed_by: null,
+        active_lock_reason: null,
+        repository_url: `${gh.apiUrl}/repos/${repo.fullName}`,
+        author_association: association(gh, repo, one.user),
     };
     delete shape.pull_request;
     if (one.pull)
         shape.pull_request = {
-            url: `${gh.apiUrl}/repos/${repo.fullName}/pulls/${one.number}`, html_url: pullUrl(gh, repo, one),
-            diff_url: `${pullUrl(gh, repo, one)}.diff`, patch_url: `${pullUrl(gh, repo, one)}.patch`,
+            url: `${gh.apiUrl}/repos/${repo.fullName}/pulls/${one.number}`,
+            html_url: pullUrl(gh, repo, one),
+            diff_url: `${pullUrl(gh, repo, one)}.diff`,
+            patch_url: `${pullUrl(gh, repo, one)}.patch`,
         };
     return shape;
 }
@@ -78,8 +125,7 @@ export function issue(gh, repo, one) {
 const pullUrl = (gh, repo, one) => `${gh.url}/${repo.fullName}/pull/${one.number}`;
 
 export function association(gh, repo, login) {
-    if (login === repo.owner)
-        return 'OWNER';
+    if (login === repo.owner) return 'OWNER';
     return ['write', 'maintain', 'admin'].includes(repo.permissions.get(login)) ? 'COLLABORATOR' : 'NONE';
 }
 
@@ -87,10 +133,16 @@ export function comment(gh, repo, one) {
     const { pin, minimized, ...base } = placed(gh, 'issue-comment', repo);
     const at = `${gh.apiUrl}/repos/${repo.fullName}`;
     return {
-        ...base, id: one.id, node_id: `IC_${one.id}`, body: one.body, user: user(gh, one.user),
-        url: `${at}/issues/comments/${one.id}`, issue_url: `${at}/issues/${one.number}`,
+        ...base,
+        id: one.id,
+        node_id: `IC_${one.id}`,
+        body: one.body,
+        user: user(gh, one.user),
+        url: `${at}/issues/comments/${one.id}`,
+        issue_url: `${at}/issues/${one.number}`,
         html_url: `${gh.url}/${repo.fullName}/issues/${one.number}#issuecomment-${one.id}`,
-        created_at: iso(one.createdAt), updated_at: iso(one.updatedAt),
+        created_at: iso(one.createdAt),
+        updated_at: iso(one.updatedAt),
         author_association: association(gh, repo, one.user),
         performed_via_github_app: null,
     };
@@ -100,12 +152,25 @@ export function reviewComment(gh, repo, one) {
     const base = placed(gh, 'pull-request-review-comment-2', repo);
     const at = `${gh.apiUrl}/repos/${repo.fullName}`;
     const shape = {
-        ...base, id: one.id, node_id: `PRRC_${one.id}`, body: one.body, user: user(gh, one.user), path: one.path,
-        line: one.line, original_line: one.line, side: 'RIGHT', commit_id: one.commit, original_commit_id: one.commit,
-        url: `${at}/pulls/comments/${one.id}`, pull_request_url: `${at}/pulls/${one.number}`,
+        ...base,
+        id: one.id,
+        node_id: `PRRC_${one.id}`,
+        body: one.body,
+        user: user(gh, one.user),
+        path: one.path,
+        line: one.line,
+        original_line: one.line,
+        side: 'RIGHT',
+        commit_id: one.commit,
+        original_commit_id: one.commit,
+        url: `${at}/pulls/comments/${one.id}`,
+        pull_request_url: `${at}/pulls/${one.number}`,
         html_url: `${gh.url}/${repo.fullName}/pull/${one.number}#discussion_r${one.id}`,
-        start_line: null, original_start_line: null, start_side: null,
-        created_at: iso(one.createdAt), updated_at: iso(one.updatedAt),
+        start_line: null,
+        original_start_line: null,
+        start_side: null,
+        created_at: iso(one.createdAt),
+        updated_at: iso(one.updatedAt),
     };
     delete shape.in_reply_to_id;
     return one.inReplyTo ? { ...shape, in_reply_to_id: one.inReplyTo } : shape;
@@ -113,7 +178,10 @@ export function reviewComment(gh, repo, one) {
 
 export function reaction(gh, one) {
     return {
-        ...placed(gh, 'reaction'), id: one.id, user: user(gh, one.user), content: one.content,
+        ...placed(gh, 'reaction'),
+        id: one.id,
+        user: user(gh, one.user),
+        content: one.content,
         created_at: iso(one.createdAt),
     };
 }
@@ -122,24 +190,42 @@ export function checkRun(gh, repo, one) {
     const output = one.output ?? {};
     const at = `${gh.apiUrl}/repos/${repo.fullName}/check-runs/${one.id}`;
     return {
-        ...placed(gh, 'check-run-example-of-completed-conclusion', repo), id: one.id, name: one.name,
-        head_sha: one.head_sha, external_id: one.external_id ?? '', status: one.status,
-        conclusion: one.conclusion ?? null, details_url: one.details_url ?? null, url: at,
-        html_url: `${gh.url}/${repo.fullName}/runs/${one.id}`, app: app(gh), pull_requests: [],
-        started_at: iso(one.startedAt), completed_at: one.conclusion ? iso(one.updatedAt) : null,
+        ...placed(gh, 'check-run-example-of-completed-conclusion', repo),
+        id: one.id,
+        name: one.name,
+        head_sha: one.head_sha,
+        external_id: one.external_id ?? '',
+        status: one.status,
+        conclusion: one.conclusion ?? null,
+        details_url: one.details_url ?? null,
+        url: at,
+        html_url: `${gh.url}/${repo.fullName}/runs/${one.id}`,
+        app: app(gh),
+        pull_requests: [],
+        started_at: iso(one.startedAt),
+        completed_at: one.conclusion ? iso(one.updatedAt) : null,
         output: {
-            title: output.title ?? null, summary: output.summary ?? null, text: output.text ?? null,
-            annotations_count: one.annotations.length, annotations_url: `${at}/annotations`,
+            title: output.title ?? null,
+            summary: output.summary ?? null,
+            text: output.text ?? null,
+            annotations_count: one.annotations.length,
+            annotations_url: `${at}/annotations`,
         },
     };
 }
 
 export function status(gh, repo, one) {
     return {
-        ...placed(gh, 'status', repo), id: one.id, state: one.state, context: one.context ?? 'default',
-        description: one.description ?? null, target_url: one.target_url ?? null, creator: user(gh, one.user),
+        ...placed(gh, 'status', repo),
+        id: one.id,
+        state: one.state,
+        context: one.context ?? 'default',
+        description: one.description ?? null,
+        target_url: one.target_url ?? null,
+        creator: user(gh, one.user),
         url: `${gh.apiUrl}/repos/${repo.fullName}/statuses/${one.sha}`,
-        created_at: iso(one.createdAt), updated_at: iso(one.createdAt),
+        created_at: iso(one.createdAt),
+        updated_at: iso(one.createdAt),
     };
 }
 
@@ -152,21 +238,44 @@ export async function pull(gh, repo, one, simple = false) {
     const name = simple ? 'pull-request-simple' : 'pull-request';
     const base = JSON.parse(JSON.stringify(placed(gh, name, repo)).replaceAll('1347', String(one.number)));
     const source = one.pull.fork ?? repo;
-    const head = (one.state === 'open' && await source.git.branch(one.pull.head)) || one.pull.headSha;
+    const head = (one.state === 'open' && (await source.git.branch(one.pull.head))) || one.pull.headSha;
     return {
-        ...base, id: one.id, node_id: `PR_${one.id}`, number: one.number, title: one.title, body: one.body,
-        user: user(gh, one.user), labels: one.labels.map((each) => label(gh, repo, each)), state: one.state,
-        draft: one.pull.draft, assignee: null, assignees: [], requested_reviewers: [], requested_teams: [],
-        milestone: null, merged_at: null, merge_commit_sha: null, auto_merge: null, active_lock_reason: null,
-        locked: false, closed_at: one.state === 'closed' ? iso(one.updatedAt) : null,
+        ...base,
+        id: one.id,
+        node_id: `PR_${one.id}`,
+        number: one.number,
+        title: one.title,
+        body: one.body,
+        user: user(gh, one.user),
+        labels: one.labels.map((each) => label(gh, repo, each)),
+        state: one.state,
+        draft: one.pull.draft,
+        assignee: null,
+        assignees: [],
+        requested_reviewers: [],
+        requested_teams: [],
+        milestone: null,
+        merged_at: null,
+        merge_commit_sha: null,
+        auto_merge: null,
+        active_lock_reason: null,
+        locked: false,
+        closed_at: one.state === 'closed' ? iso(one.updatedAt) : null,
         head: pullEnd(gh, source, base.head, one.pull.head, head),
         base: pullEnd(gh, repo, base.base, one.pull.base, await repo.git.branch(one.pull.base)),
-        html_url: pullUrl(gh, repo, one), url: `${gh.apiUrl}/repos/${repo.fullName}/pulls/${one.number}`,
-        created_at: iso(one.createdAt), updated_at: iso(one.updatedAt),
+        html_url: pullUrl(gh, repo, one),
+        url: `${gh.apiUrl}/repos/${repo.fullName}/pulls/${one.number}`,
+        created_at: iso(one.createdAt),
+        updated_at: iso(one.updatedAt),
         author_association: association(gh, repo, one.user),
-        ...(simple ? {} : {
-            merged: false, mergeable: true, merged_by: null, comments: gh.commentsOf(repo, one).length,
-        }),
+        ...(simple
+            ? {}
+            : {
+                  merged: false,
+                  mergeable: true,
+                  merged_by: null,
+                  comments: gh.commentsOf(repo, one).length,
+              }),
     };
 }
 
@@ -177,9 +286,12 @@ export function permission(gh, repo, login) {
     const rights = ['pull', 'triage', 'push', 'maintain', 'admin'];
     const height = { none: -1, read: 0, triage: 1, write: 2, maintain: 3, admin: 4 }[role];
     return {
-        permission: legacy, role_name: role,
+        permission: legacy,
+        role_name: role,
         user: {
-            ...base.user, ...user(gh, login), role_name: role,
+            ...base.user,
+            ...user(gh, login),
+            role_name: role,
             permissions: Object.fromEntries(rights.map((right, i) => [right, i <= height])),
         },
     };
@@ -190,8 +302,17 @@ export function content(gh, repo, path, ref, data, sha) {
     const html = `${gh.url}/${repo.fullName}/blob/${ref}/${path}`;
     const git = `${gh.apiUrl}/repos/${repo.fullName}/git/blobs/${sha}`;
     return {
-        type: 'file', encoding: 'base64', size: data.length, name: path.split('/').pop(), path, sha, url: at,
-        content: data.toString('base64').replace(/(.{60})/g, '$1\n'), git_url: git, html_url: html,
-        download_url: `${gh.url}/raw/${repo.fullName}/${ref}/${path}`, _links: { git, self: at, html },
+        type: 'file',
+        encoding: 'base64',
+        size: data.length,
+        name: path.split('/').pop(),
+        path,
+        sha,
+        url: at,
+        content: data.toString('base64').replace(/(.{60})/g, '$1\n'),
+        git_url: git,
+        html_url: html,
+        download_url: `${gh.url}/raw/${repo.fullName}/${ref}/${path}`,
+        _links: { git, self: at, html },
     };
 }

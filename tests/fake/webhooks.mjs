@@ -11,8 +11,7 @@ function exampleOf(event, action) {
     const all = published.find((each) => each.name === event)?.examples ?? [];
     const found = all.filter((each) => each.action === action);
     const best = found.find((each) => !action?.endsWith('labeled') || each.label) ?? found[0];
-    if (!best)
-        throw new Error(`no published example of ${event} ${action}`);
+    if (!best) throw new Error(`no published example of ${event} ${action}`);
     return structuredClone(best);
 }
 
@@ -26,12 +25,10 @@ export function payloadOf(gh, event, action, repo, sender, facts) {
     };
     for (const [name, value] of Object.entries(facts))
         payload[name] = isObject(value) && isObject(base[name]) ? { ...base[name], ...value } : value;
-    if (payload.issue && !payload.issue.pull_request)
-        delete payload.issue.pull_request;
+    if (payload.issue && !payload.issue.pull_request) delete payload.issue.pull_request;
     if (repo?.installation && gh.has('apps'))
         payload.installation = { id: repo.installation, node_id: `I_${repo.installation}` };
-    else
-        delete payload.installation;
+    else delete payload.installation;
     return payload;
 }
 
@@ -42,14 +39,18 @@ export const sign = (secret, body) => `sha256=${createHmac('sha256', secret).upd
 /** Sends bytes as GitHub's hook sender does. `changed` replaces headers (undefined removes one). */
 export async function send({ url, secret, app }, event, body, id = randomUUID(), changed = {}) {
     const headers = {
-        'Accept': '*/*', 'Content-Type': 'application/json', 'User-Agent': 'GitHub-Hookshot/044aadd',
-        'X-GitHub-Delivery': id, 'X-GitHub-Event': event, 'X-GitHub-Hook-ID': '292430182',
-        'X-GitHub-Hook-Installation-Target-ID': String(app), 'X-GitHub-Hook-Installation-Target-Type': 'integration',
-        'X-Hub-Signature-256': sign(secret, body), ...changed,
+        Accept: '*/*',
+        'Content-Type': 'application/json',
+        'User-Agent': 'GitHub-Hookshot/044aadd',
+        'X-GitHub-Delivery': id,
+        'X-GitHub-Event': event,
+        'X-GitHub-Hook-ID': '292430182',
+        'X-GitHub-Hook-Installation-Target-ID': String(app),
+        'X-GitHub-Hook-Installation-Target-Type': 'integration',
+        'X-Hub-Signature-256': sign(secret, body),
+        ...changed,
     };
-    for (const name of Object.keys(headers))
-        if (headers[name] === undefined)
-            delete headers[name];
+    for (const name of Object.keys(headers)) if (headers[name] === undefined) delete headers[name];
     const answer = await fetch(url, { method: 'POST', headers, body, signal: AbortSignal.timeout(10_000) });
     return { status: answer.status, text: await answer.text() };
 }

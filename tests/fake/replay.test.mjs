@@ -1,0 +1,82 @@
+// deploy/replay.py: what was recorded comes back as it was, and nothing else does.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { FakeModel } from './model.mjs';
+
+const script = fileURLToPath(new URL('../../deploy/replay.py', import.meta.url));
+let folder, file, model;
+const started = [];
+
+before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'replay-'));
+    file = join(folder, 'recording.jsonl');
+    model = await new FakeModel(({ n }) => `answer ${n} — ünï`).start();
+});
+after(async () => {
+    started.forEach((child) => child.kill());
+    await model.stop();
+    rmSync(folder, { recursive: true });
+});
+
+async function replay(...args) {
+    const child = spawn('/usr/bin/python3', [script, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    started.push(child);
+    child.problems = '';
+    child.stderr.on('data', (text) => {
+        child.problems += text;
+    });
+    for await (const line of createInterface({ input: child.stdout }))
+        return { child, url: line.replace('listening on ', '') };
+    return { child, url: null };
+}
+const ask = async (url, prompt, more = {}) => {
+    const body = { model: 'implement', messages: [{ role: 'user', content: prompt }], stream: true, ...more };
+    const answer = await fetch(`${url}/v1/chat/completions`, {
+        method: 'POST',
+        body: JSON.stringify(body),
+        headers: { 'content-type': 'application/json' },
+    });
+    return { status: answer.status, type: answer.headers.get('content-type'), text: await answer.text() };
+};
+
+test('a recorded answer is replayed byte for byte, in order, without the model', async () => {
+    const { url, child } = await replay('record', '--file', file, '--upstream', model.url);
+    const first = await ask(url, 'one');
+    const again = await ask(url, 'one');
+    const noisy = await ask(url, 'failed in 0.31s at 0x7f00aa11bb22');
+    child.kill();
+    assert.notEqual(first.text, again.text);
+    const { url: from } = await replay('serve', '--file', file);
+    const asked = model.requests.length;
+    assert.deepEqual(await ask(from, 'one'), first);
+    assert.deepEqual(await ask(from, 'one', { user: 'someone' }), again);
+    assert.deepEqual(await ask(from, 'one'), again);
+    assert.deepEqual(await ask(from, 'failed in 1.75s at 0x7f99cc33dd44'), noisy);
+    assert.equal(model.requests.length, asked);
+    assert.equal(readFileSync(file, 'utf8').trim().split('\n').length, 3);
+});
+test('a request that was never recorded fails loudly', async () => {
+    const { url, child } = await replay('serve', '--file', file);
+    for (const answer of [await ask(url, 'two'), await ask(url, 'one', { temperature: 0.7 })]) {
+        assert.equal(answer.status, 500);
+        assert.match(JSON.parse(answer.text).error.message, /was never recorded/);
+    }
+    assert.match(child.problems, /was never recorded/);
+});
+test('a broken recording is refused with its line', async () => {
+    const broken = join(folder, 'broken.jsonl');
+    writeFileSync(broken, readFileSync(file, 'utf8').split('\n')[0] + '\n{"key":\n');
+    const { child, url } = await replay('serve', '--file', broken);
+    assert.equal(url, null);
+    assert.match(child.problems, /broken\.jsonl:2/);
+});
+test('a model that is down is said to be', async () => {
+    const { url } = await replay('record', '--file', join(folder, 'none.jsonl'), '--upstream', 'http://127.0.0.1:9');
+    assert.equal((await ask(url, 'one')).status, 502);
+});
