@@ -69,7 +69,15 @@ int forge_permission(struct forge *forge, const struct forge_repo *repo, const c
  * Assay uses, with at least ten minutes to live; cached. With `token:` that token. `out` is owned by the caller. */
 int forge_token(struct forge *forge, const struct forge_repo *repo, struct secret *out, struct error *err);
 
-/* <git_url>/<owner>/<name>.git, heap. */
+/* The name and e-mail that our commits carry, so that the forge shows them as ours and repo_push() knows them: for an
+ * App "<slug>[bot]" and its noreply address, for a token the user's. Heap, owned by the caller. */
+int forge_identity(struct forge *forge, char **name, char **email, struct error *err);
+
+/* The user name that goes with forge_token() for git over HTTPS: "x-access-token" for an App, the token's login
+ * otherwise (GitBucket insists on it). Borrowed from the forge. */
+const char *forge_git_user(struct forge *forge, struct error *err);
+
+/* <git_url>/<owner>/<name>.git, heap; NULL only without memory. */
 char *forge_clone_url(const struct forge *forge, const struct forge_repo *repo);
 
 /* ---- reading ---- */
