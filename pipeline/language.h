@@ -114,6 +114,9 @@ struct language {
     struct grammar *parser; /* the grammar with its queries, ready for use (grammar.h); made by languages_load() */
 };
 
+/* The table of templates/languages/<name>.yml. */
+extern const struct yaml_field language_fields[];
+
 struct languages;
 
 /* Loads every file of templates/languages/. */
@@ -125,6 +128,9 @@ const struct language *languages_by_name(const struct languages *languages, cons
 const struct language *languages_by_path(const struct languages *languages, const char *path);
 /* The language most of the tree is written in, markers first; NULL when none is known. */
 const struct language *languages_of_tree(const struct languages *languages, const char *tree);
+
+/* True below one of the folders that hold other people's or generated files. */
+bool language_ignores(const struct language *language, const char *path);
 
 /* True when the path is a test by the language's folders and patterns. */
 bool language_is_test(const struct language *language, const char *path);
