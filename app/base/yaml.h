@@ -54,6 +54,13 @@ struct yaml_field {
     size_t line;                     /* offset + 1 of an int64_t that receives the object's line number, or 0 */
 };
 
+/* One row of a table; what is rare follows by name: YAML_FIELD("workers", YAML_INT, offset, "…", .min = 1, .max = 9).
+ */
+#define YAML_FIELD(key_, type_, offset_, help_, ...)                                                                   \
+    {                                                                                                                  \
+        .key = key_, .type = type_, .offset = offset_, .help = help_, ##__VA_ARGS__                                    \
+    }
+
 /* Reads `text` (named `file` in errors) into `out`, which the caller has filled with defaults (heap text
  * where a text has a default). Errors read "assay.yml:12: sandbox.memory: expected a size such as 2GiB, got \"lots\"";
  * an unknown key names the nearest known one. ERROR_CONFIG; on failure `out` holds what was read and must be released.
