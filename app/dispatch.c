@@ -1,0 +1,367 @@
+#include "app/dispatch.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/base/clock.h"
+#include "app/base/digest.h"
+#include "app/base/json.h"
+#include "app/cli.h"
+#include "app/command.h"
+#include "app/question.h"
+#include "app/stop.h"
+
+enum {
+    IDLE_MS = 150,               /* between two looks for a delivery */
+    LEASE_MS = 30 * 1000,        /* a delivery whose dispatcher died comes again after this */
+    SAME_REQUEST_MS = 60 * 1000, /* opened and labeled of one issue lie this close */
+    FAULT_PAUSE_MS = 2 * 1000,   /* after the store refused */
+    LABEL_JOBS_SEARCHED = 50
+};
+
+/* Waits between the tries of a delivery; the last one repeats. */
+static const int64_t try_again_after_ms[] = {2000, 10 * 1000, 30 * 1000, 2 * 60 * 1000, 10 * 60 * 1000, 30 * 60 * 1000};
+
+/* ---- labels ---- */
+
+/* Every job of a request by label has a key that starts so. */
+static char *label_key(const struct trigger *trigger)
+{
+    const struct event *event = trigger->event;
+    AUTO_BUF struct buf text = BUF_INIT(MiB(4));
+    char digest[DIGEST_HEX_SIZE];
+    buf_add(&text, event->title,
+            strlen(event->title) + 1); /* with the NUL, so that title and body do not run together */
+    buf_puts(&text, event->body);
+    digest_sha256(buf_text(&text), text.len, digest);
+    return text_format("%s:%s/%s#%lld:label:%s", trigger->forge_name, event->repo.owner, event->repo.name,
+                       (long long)event->number, digest);
+}
+
+static bool has_ended(const struct job *job)
+{
+    return job->state == JOB_DONE || job->state == JOB_CANCELLED || job->state == JOB_FAILED;
+}
+
+/* Is this job the one that the event asks for? Two events of one moment are, and so is all that comes while it is at
+ * work on the same text. */
+static bool is_same_request(const struct job *job, const char *key, int64_t happened_ms)
+{
+    if (strncmp(job->request_key, key, strlen(key)) != 0)
+        return false;
+    return !has_ended(job) || llabs(happened_ms - job->triggered_ms) <= SAME_REQUEST_MS;
+}
+
+static int find_same(const struct trigger *trigger, const char *key, int64_t *id, bool *any, struct error *err)
+{
+    const struct event *event = trigger->event;
+    struct job_filter filter = {
+        .forge = trigger->forge_name,
+        .owner = event->repo.owner,
+        .repo = event->repo.name,
+        .number = event->number,
+        .state = -1,
+        .limit = LABEL_JOBS_SEARCHED,
+    };
+    struct job *jobs = NULL;
+    size_t count = 0;
+    if (store_jobs(trigger->store, &filter, &jobs, &count, err) < 0)
+        return -1;
+    *id = 0;
+    *any = false;
+    for (size_t i = 0; i < count; i++) {
+        *any = *any || strncmp(jobs[i].request_key, key, strlen(key)) == 0;
+        if (*id == 0 && is_same_request(&jobs[i], key, event->happened_ms))
+            *id = jobs[i].id;
+    }
+    jobs_free(jobs, count);
+    return 0;
+}
+
+static int start_by_label(const struct trigger *trigger, struct buf *note, struct error *err)
+{
+    AUTO_FREE char *key = label_key(trigger);
+    int64_t id;
+    bool fresh = false;
+    bool any;
+    if (!key)
+        return error_set(err, ERROR_INTERNAL, "note the request: out of memory");
+    if (find_same(trigger, key, &id, &any, err) < 0)
+        return -1;
+    AUTO_FREE char *later = text_format("%s@%lld", key, (long long)trigger->event->happened_ms);
+    if (id == 0 && trigger_add_job(trigger, "generate", any ? later : key, "label", "", &id, &fresh, err) < 0)
+        return -1;
+    if (fresh)
+        trigger_acknowledge(trigger);
+    buf_printf(note, "%sjob %lld", fresh ? "" : "same as ", (long long)id);
+    return 0;
+}
+
+static int on_label(const struct trigger *trigger, struct buf *note, struct error *err)
+{
+    const struct event *event = trigger->event;
+    bool permitted;
+    if (trigger_is_permitted(trigger, &permitted, err) < 0)
+        return -1;
+    if (permitted)
+        return start_by_label(trigger, note, err);
+    buf_printf(note, "ignored: %s has no write permission", event->sender);
+    AUTO_FREE char *to = text_format("label:%s", event->sender);
+    return event->sender_is_bot || !to ? 0 : trigger_refuse(trigger, to, err);
+}
+
+/* ---- handlers ---- */
+
+static int on_issue_labeled(const struct trigger *trigger, int64_t *again_ms, struct buf *note, struct error *err)
+{
+    (void)again_ms;
+    if (strcasecmp(trigger->event->label, trigger->config->label) == 0)
+        return on_label(trigger, note, err);
+    buf_puts(note, "ignored: another label");
+    return 0;
+}
+
+static int on_issue_opened(const struct trigger *trigger, int64_t *again_ms, struct buf *note, struct error *err)
+{
+    (void)again_ms;
+    for (size_t i = 0; i < trigger->event->label_count; i++)
+        if (strcasecmp(trigger->event->labels[i], trigger->config->label) == 0)
+            return on_label(trigger, note, err);
+    buf_puts(note, "ignored: without the label");
+    return 0;
+}
+
+static int on_comment_created(const struct trigger *trigger, int64_t *again_ms, struct buf *note, struct error *err)
+{
+    const struct event *event = trigger->event;
+    bool ours;
+    bool found;
+    (void)again_ms;
+    if (event->comment_author_is_bot || event->sender_is_bot) {
+        buf_puts(note, "ignored: a bot's comment");
+        return 0;
+    }
+    if (trigger_is_ours(trigger, &ours, err) < 0)
+        return -1;
+    if (ours) {
+        buf_puts(note, "ignored: own comment");
+        return 0;
+    }
+    if (command_obey(trigger, &found, note, err) < 0)
+        return -1;
+    return found ? 0 : question_take_reply(trigger, note, err);
+}
+
+static int on_comment_edited(const struct trigger *trigger, int64_t *again_ms, struct buf *note, struct error *err)
+{
+    bool ours;
+    if (trigger->event->sender_is_bot) {
+        buf_puts(note, "ignored: edited by a bot");
+        return 0;
+    }
+    if (trigger_is_ours(trigger, &ours, err) < 0)
+        return -1;
+    if (ours)
+        return question_take_ticks(trigger, again_ms, note, err);
+    buf_puts(note, "ignored: an edited comment");
+    return 0;
+}
+
+static int on_ping(const struct trigger *trigger, int64_t *again_ms, struct buf *note, struct error *err)
+{
+    (void)trigger, (void)again_ms, (void)err;
+    buf_puts(note, "pong");
+    return 0;
+}
+
+static const struct handler {
+    enum event_kind kind;
+    const char *action; /* NULL: every one */
+    int (*run)(const struct trigger *trigger, int64_t *again_ms, struct buf *note, struct error *err);
+    const char *help;
+} handlers[] = {
+    {EVENT_ISSUE, "labeled", on_issue_labeled, "the configured label makes a job of the issue's text"},
+    {EVENT_ISSUE, "opened", on_issue_opened, "the same for an issue that is opened with the label on it"},
+    {EVENT_ISSUE_COMMENT, "created", on_comment_created, "commands; a reply to a question"},
+    {EVENT_ISSUE_COMMENT, "edited", on_comment_edited, "a box ticked in a question of ours"},
+    {EVENT_PING, NULL, on_ping, "the forge tries the address"},
+};
+
+int dispatch_event(const struct trigger *trigger, int64_t *again_ms, struct buf *note, struct error *err)
+{
+    const struct event *event = trigger->event;
+    for (size_t i = 0; i < sizeof handlers / sizeof handlers[0]; i++)
+        if (handlers[i].kind == event->kind && (!handlers[i].action || strcmp(handlers[i].action, event->action) == 0))
+            return handlers[i].run(trigger, again_ms, note, err);
+    buf_puts(note, "ignored: nothing is set off by it");
+    return 0;
+}
+
+/* ---- the loop ---- */
+
+struct dispatcher {
+    struct config config;
+    struct secrets *secrets;
+    struct log log;
+    struct store *store;
+    struct forge **forges; /* one for each of config.forges, made when first needed */
+    struct stop stop;
+};
+
+static void log_dry_run(void *context, const json_t *request)
+{
+    log_info(context, "dry run: would %s %s", json_text_at(request, "method", "?"), json_text_at(request, "path", "?"));
+}
+
+static struct forge *forge_of(struct dispatcher *dispatcher, const char *name, struct error *err)
+{
+    const struct forge_config *configs = dispatcher->config.forges.items;
+    for (size_t i = 0; i < dispatcher->config.forges.count; i++) {
+        if (strcmp(configs[i].name, name) != 0)
+            continue;
+        struct forge **forge = &dispatcher->forges[i];
+        if (!*forge && (*forge = forge_new(&configs[i], dispatcher->secrets, &dispatcher->log, err)))
+            forge_on_dry_run(*forge, log_dry_run, &dispatcher->log);
+        return *forge;
+    }
+    error_set(err, ERROR_NOT_FOUND, "forge \"%s\" is not in the configuration any more", name);
+    return NULL;
+}
+
+static int handle(struct dispatcher *dispatcher, const struct delivery *delivery, int64_t *again_ms, struct buf *note,
+                  struct error *err)
+{
+    json_auto_t *payload = json_read(delivery->payload, delivery->payload_len, JSON_LIMITS_WEBHOOK, err);
+    struct event event;
+    if (!payload || event_read(delivery->event, payload, &event, err) < 0)
+        return -1;
+    struct trigger trigger = {
+        .config = &dispatcher->config,
+        .store = dispatcher->store,
+        .forge = forge_of(dispatcher, delivery->forge, err),
+        .forge_name = delivery->forge,
+        .event = &event,
+        .sender_id = json_int_at(payload, "sender.id", 0),
+        .delivery = delivery->id,
+        .received_ms = delivery->received_ms,
+        .log = &dispatcher->log,
+    };
+    int status = trigger.forge ? dispatch_event(&trigger, again_ms, note, err) : -1;
+    event_release(&event);
+    return status;
+}
+
+static int64_t pause_before_try(const struct delivery *delivery, const struct error *err)
+{
+    size_t last = sizeof try_again_after_ms / sizeof try_again_after_ms[0] - 1;
+    size_t try = delivery->attempts > 0 ? (size_t)delivery->attempts - 1 : 0;
+    int64_t pause = try_again_after_ms[try < last ? try : last];
+    return err->retry_after_ms > pause ? err->retry_after_ms : pause;
+}
+
+/* What can never succeed is done with; everything else comes again, until it has had its tries. */
+static int settle_failure(struct dispatcher *dispatcher, const struct delivery *delivery, const struct error *failure,
+                          struct error *err)
+{
+    bool for_good = failure->code == ERROR_INPUT || failure->code == ERROR_LIMIT || failure->code == ERROR_NOT_FOUND;
+    log_warn(&dispatcher->log, "%s: %s", delivery->event, failure->message);
+    AUTO_FREE char *note = text_format("failed: %s", failure->message);
+    if (for_good && !failure->retryable)
+        return store_delivery_done(dispatcher->store, delivery, note, err);
+    int64_t again_ms = clock_wall_ms() + pause_before_try(delivery, failure);
+    return store_delivery_defer(dispatcher->store, delivery, again_ms, note, err);
+}
+
+static int settle(struct dispatcher *dispatcher, const struct delivery *delivery, struct error *err)
+{
+    AUTO_BUF struct buf note = BUF_INIT(KiB(4));
+    struct error failure = {0};
+    int64_t again_ms = 0;
+    if (handle(dispatcher, delivery, &again_ms, &note, &failure) < 0)
+        return settle_failure(dispatcher, delivery, &failure, err);
+    log_info(&dispatcher->log, "%s: %s", delivery->event, buf_text(&note));
+    if (again_ms)
+        return store_delivery_defer(dispatcher->store, delivery, again_ms, buf_text(&note), err);
+    return store_delivery_done(dispatcher->store, delivery, buf_text(&note), err);
+}
+
+/* Takes one delivery; *idle when there was none. */
+static int work_once(struct dispatcher *dispatcher, bool *idle, struct error *err)
+{
+    struct delivery delivery = {0};
+    bool found = false;
+    if (store_delivery_take(dispatcher->store, clock_wall_ms(), LEASE_MS, &delivery, &found, err) < 0)
+        return -1;
+    *idle = !found;
+    if (!found)
+        return 0;
+    dispatcher->log.delivery = delivery.id;
+    int status = settle(dispatcher, &delivery, err);
+    dispatcher->log.delivery = NULL;
+    delivery_release(&delivery);
+    return status;
+}
+
+static void loop(struct dispatcher *dispatcher)
+{
+    int64_t pause = 0;
+    while (!stop_wait(&dispatcher->stop, pause)) {
+        struct error err = {0};
+        bool idle = false;
+        pause = 0;
+        if (work_once(dispatcher, &idle, &err) < 0) {
+            log_error(&dispatcher->log, "%s", err.message);
+            pause = FAULT_PAUSE_MS;
+        } else if (idle) {
+            pause = IDLE_MS;
+        }
+    }
+}
+
+static int dispatcher_open(struct dispatcher *dispatcher, const char *config_path, struct error *err)
+{
+    if (config_load(config_path, CONFIG_NEEDS_FORGES, &dispatcher->config, err) < 0)
+        return -1;
+    dispatcher->secrets = secrets_new();
+    dispatcher->log.secrets = dispatcher->secrets;
+    dispatcher->forges = calloc(dispatcher->config.forges.count + 1, sizeof *dispatcher->forges);
+    dispatcher->store = store_open(dispatcher->config.database, err);
+    if (!dispatcher->store || !dispatcher->forges || stop_watch(&dispatcher->stop, err) < 0)
+        return -1;
+    return 0;
+}
+
+static void dispatcher_close(struct dispatcher *dispatcher)
+{
+    for (size_t i = 0; dispatcher->forges && i < dispatcher->config.forges.count; i++)
+        forge_free(dispatcher->forges[i]);
+    free(dispatcher->forges);
+    if (dispatcher->store)
+        store_close(dispatcher->store);
+    stop_release(&dispatcher->stop);
+    secrets_free(dispatcher->secrets);
+    config_release(&dispatcher->config);
+}
+
+int cli_dispatch(int argc, char **argv, struct error *err)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {0}};
+    const char *config_path = NULL;
+    if (cli_wants_help(argc, argv))
+        return 0;
+    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        if (option != 'c')
+            return error_set(err, ERROR_USAGE, "dispatch: unknown option; see assay dispatch --help");
+        config_path = optarg;
+    }
+    struct dispatcher dispatcher = {.log = log_open("dispatch"), .stop = {.fd = -1}};
+    int status = dispatcher_open(&dispatcher, config_path, err);
+    if (status == 0) {
+        log_info(&dispatcher.log, "ready");
+        loop(&dispatcher);
+        log_info(&dispatcher.log, "stopped");
+    }
+    dispatcher_close(&dispatcher);
+    return status;
+}

@@ -1,0 +1,56 @@
+/* What a person did on the forge, with all that is needed to act on it: ask whether they may, add a job, answer. */
+#ifndef APP_TRIGGER_H
+#define APP_TRIGGER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "app/base/error.h"
+#include "app/base/log.h"
+#include "app/config.h"
+#include "app/store.h"
+#include "forge/event.h"
+#include "forge/forge.h"
+
+/* Everything is borrowed. */
+struct trigger {
+    const struct config *config;
+    struct store *store;
+    struct forge *forge;
+    const char *forge_name;
+    const struct event *event;
+    int64_t sender_id; /* the forge's number for the sender, 0 when unknown */
+    const char *delivery;
+    int64_t received_ms;
+    const struct log *log;
+};
+
+/* True when the sender may write to the repository, by what the forge says now. */
+int trigger_is_permitted(const struct trigger *trigger, bool *permitted, struct error *err);
+
+/* True when Assay itself wrote the event's comment. All that it writes carries a marker: with a person's token (in
+ * place of an App) that person can still be obeyed. */
+int trigger_is_ours(const struct trigger *trigger, bool *ours, struct error *err);
+
+/* The eyes: seen. What the forge says to it is logged, never an error. */
+void trigger_acknowledge(const struct trigger *trigger);
+
+/* Adds a job for the event's issue as it was at that moment. `cause`: "label", "/generate"; `text`: what the comment
+ * adds, or "". The rest as for store_job_add(). */
+int trigger_add_job(const struct trigger *trigger, const char *kind, const char *key, const char *cause,
+                    const char *text, int64_t *id, bool *fresh, struct error *err);
+
+/* The newest job of the event's issue; on a pull request the job that published it. *found false when there is none. */
+int trigger_find_job(const struct trigger *trigger, struct job *job, bool *found, struct error *err);
+
+/* Answers on the event's issue; `to` names what is answered ("12345": a comment's id), so that it is answered once. */
+int trigger_answer(const struct trigger *trigger, const char *to, const char *body, struct error *err);
+
+/* One polite line to somebody without permission, once for each `to`. */
+int trigger_refuse(const struct trigger *trigger, const char *to, struct error *err);
+
+/* True when "comment:12345" or another source was already worked into an array of {source, …}: a delivery that comes
+ * again must not count twice. */
+bool trigger_is_known(const json_t *array, const char *source);
+
+#endif
