@@ -1,6 +1,5 @@
 #include "pipeline/stage.h"
 
-#include <regex.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,36 +165,18 @@ static size_t add_files(struct sandbox_file *out, const struct change_file *file
     return added;
 }
 
-/* The folder that module names start from ("src" of src/shop/cart.py), "." when there is none of the table's. */
-static const char *source_root(const struct pipeline *pipeline, const struct run *run, const struct language *language)
-{
-    for (size_t i = 0; i < language->source_roots.count; i++) {
-        const char *root = language->source_roots.items[i];
-        AUTO_FREE char *path = text_format("%s/%s", pipeline->tree, root);
-        size_t len = strlen(root);
-        bool holds_target = run->spec.file && strncmp(run->spec.file, root, len) == 0 && run->spec.file[len] == '/';
-        if (strcmp(root, ".") != 0 && (holds_target || (path && fs_exists(path))))
-            return root;
-    }
-    return ".";
-}
-
-static char **environment_of(const struct language_command *command, const json_t *view, struct error *err)
-{
-    return language_argv(&command->environment, view, err);
-}
-
 int stage_run_tool(struct pipeline *pipeline, const struct run *run, const struct tool_run *tool,
                    struct sandbox_result *result, struct error *err)
 {
     const struct language *language = stage_language(pipeline, run, err);
     if (!language)
         return -1;
+    AUTO_FREE char *source_root = language_source_root(language, pipeline->tree, run->spec.file ? run->spec.file : "");
     json_auto_t *view = json_pack("{s:s, s:s, s:s, s:O*}", "tools", pipeline->tools, "report",
                                   tool->command->report ? tool->command->report : "", "source_root",
-                                  source_root(pipeline, run, language), "files", tool->files);
+                                  source_root ? source_root : ".", "files", tool->files);
     char **argv = language_argv(&tool->command->argv, view, err);
-    char **environment = argv ? environment_of(tool->command, view, err) : NULL;
+    char **environment = argv ? language_argv(&tool->command->environment, view, err) : NULL;
     struct sandbox_file *files = calloc(run->change.count + tool->extra_count + 1, sizeof *files);
     int status = -1;
     if (argv && environment && files) {
@@ -296,40 +277,21 @@ char *stage_case_id(const struct test_case *test)
     return has_class ? text_format("%s::%s::%s", file, class + 1, test->name) : text_format("%s::%s", file, test->name);
 }
 
-static bool matches(const char *pattern, const json_t *view, const char *text)
+static bool matches_any(const struct yaml_texts *patterns, const char *module, const char *symbol,
+                        const struct test_case *test)
 {
-    AUTO_BUF struct buf rendered = BUF_INIT(KiB(4));
-    regex_t regex;
-    struct template_source source = {"error pattern", pattern, strlen(pattern)};
-    if (template_render(source, TEMPLATE_PLAIN, view, NULL, NULL, &rendered, NULL) < 0 ||
-        regcomp(&regex, buf_text(&rendered), REG_EXTENDED | REG_NOSUB | REG_NEWLINE) != 0)
-        return false;
-    bool found = regexec(&regex, text, 0, NULL, 0) == 0;
-    regfree(&regex);
-    return found;
-}
-
-static bool matches_any(const struct yaml_texts *patterns, const json_t *view, const struct test_case *test)
-{
-    for (size_t i = 0; i < patterns->count; i++)
-        if (matches(patterns->items[i], view, test->message) || matches(patterns->items[i], view, test->details))
-            return true;
-    return false;
+    return language_error_matches(patterns, module, symbol, test->message) ||
+           language_error_matches(patterns, module, symbol, test->details);
 }
 
 enum failure_reason stage_failure_reason(const struct pipeline *pipeline, const struct run *run,
                                          const struct language *language, const struct test_case *test)
 {
-    AUTO_FREE char *module = run->spec.file ? language_module_of(language, pipeline->tree, run->spec.file) : strdup("");
-    const char *symbol = run->spec.symbol ? run->spec.symbol : "";
-    AUTO_FREE char *outer = strndup(symbol, strcspn(symbol, "."));
-    const char *member = strrchr(symbol, '.');
-    json_auto_t *view = json_pack("{s:s, s:s, s:s}", "module", module ? module : "", "symbol", outer ? outer : "",
-                                  "member", member ? member + 1 : symbol);
-    if (matches_any(&language->errors.missing, view, test))
+    AUTO_FREE char *module = run->spec.file ? language_module_of(language, pipeline->tree, run->spec.file) : NULL;
+    if (matches_any(&language->errors.missing, module, run->spec.symbol, test))
         return FAILURE_RIGHT;
     /* A failed assertion is wrong behaviour; an error while collecting or in a fixture is the test's own fault. */
-    if (matches_any(&language->errors.broken, view, test) || test->status == TEST_ERRORED)
+    if (matches_any(&language->errors.broken, module, run->spec.symbol, test) || test->status == TEST_ERRORED)
         return FAILURE_BROKEN;
     return FAILURE_RIGHT;
 }

@@ -13,6 +13,7 @@
 #include "app/base/buf.h"
 #include "app/base/error.h"
 #include "pipeline/findings.h"
+#include "pipeline/imports.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/report.h"
 
@@ -112,6 +113,10 @@ json_t *stage_report_json(const struct test_report *report);
 json_t *stage_failures(const struct test_report *report);
 
 /* ---- code ---- */
+
+/* What may be imported in the base tree; the language's probe runs once for a run (its answer is kept in run->scratch).
+ * Freed by the caller. */
+struct import_rules *stage_import_rules(struct pipeline *pipeline, struct run *run, struct error *err);
 
 /* Puts what a model wrote (fenced blocks, or edits as JSON) into the change as code of `author`. ERROR_INPUT with a
  * sentence that can be fed back, ERROR_DENIED for a path that must not be written. */

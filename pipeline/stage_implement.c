@@ -1,0 +1,42 @@
+/* implement: asks for the code and puts it in by symbol. An answer that cannot be read is told back once. */
+#include "pipeline/stage.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/base/json.h"
+
+enum { ASKS = 2 };
+
+int stage_implement(struct pipeline *pipeline, struct run *run, struct stage_result *result, struct error *err)
+{
+    json_auto_t *schema = stage_code_schema();
+    struct error problem = {0};
+    for (int i = 0; i < ASKS; i++) {
+        json_auto_t *extra = json_pack("{s:s*}", "problem", *problem.message ? problem.message : NULL);
+        struct stage_question question = {.role = ROLE_IMPLEMENT,
+                                          .template_path = "prompts/implement.mustache",
+                                          .extra = extra,
+                                          .temperature = i ? 0.4 : 0.0,
+                                          .seed = i + 1,
+                                          .schema = schema,
+                                          .schema_name = "code"};
+        struct model_answer answer = {0};
+        if (stage_ask(pipeline, run, &question, &answer, err) < 0)
+            return error_wrap(err, "ask for the code");
+        int applied = stage_apply_answer(pipeline, run, answer.text, answer.name, &problem);
+        if (applied == 0)
+            stage_take_remarks(run, answer.text);
+        model_answer_release(&answer);
+        if (applied == 0)
+            return stage_end(result, VERDICT_PASSED, "%zu files written", json_object_size(run->files_by));
+        if (problem.code == ERROR_DENIED) {
+            run_stop(run, OUTCOME_REJECTED, "%s", problem.message);
+            return stage_end(result, VERDICT_STOPPED, "%s", problem.message);
+        }
+    }
+    json_object_clear(run->feedback);
+    json_object_update_new(run->feedback, json_pack("{s:s, s:[{s:s, s:s, s:s}]}", "kind", "answer", "items", "test",
+                                                    "the answer", "message", problem.message, "details", ""));
+    return stage_end(result, VERDICT_FAILED, "no usable code: %s", problem.message);
+}
