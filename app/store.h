@@ -23,6 +23,14 @@ struct store;
 struct store *store_open(const char *url, struct error *err);
 void store_close(struct store *store);
 
+/* The database answers and can be written to now (its write lock was had and given back). */
+int store_ping(struct store *store, struct error *err);
+
+/* For the process that runs one attempt of one job: from now on this handle's writes to the job's state,
+ * stages and published things are refused with ERROR_CONFLICT as soon as the job has been claimed again, even under the
+ * same attempt's number. ERROR_CONFLICT at once when the job does not run at this attempt. */
+int store_fence(struct store *store, int64_t id, int attempt, struct error *err);
+
 /* ---- deliveries: what the receiver acknowledged ---- */
 
 struct delivery {
@@ -59,6 +67,7 @@ enum job_state {
     JOB_FAILED,    /* ended without an outcome: something outside failed for good; `reason` says what */
 };
 const char *job_state_name(enum job_state state);
+int job_state_find(const char *name); /* -1 for an unknown name */
 
 struct job {
     int64_t id;
@@ -112,12 +121,13 @@ int store_job_extend(struct store *store, int64_t id, const char *worker, int64_
 /* Running jobs whose lease has passed go back to the queue; returns how many in *count. */
 int store_jobs_recover(struct store *store, int64_t now_ms, size_t *count, struct error *err);
 
-/* The states a job moves to; each clears the lease. */
+/* The states that a running job moves to; each clears the lease and marks stages that still run as interrupted.
+ * ERROR_CONFLICT when it does not run (any more). */
 int store_job_requeue(struct store *store, int64_t id, int64_t not_before_ms, const char *reason, struct error *err);
 int store_job_finish(struct store *store, int64_t id, enum job_state state, const char *outcome, const char *reason,
                      struct error *err);
 int store_job_cancel(struct store *store, int64_t id, bool *was_running,
-                     struct error *err); /* running: asks; else: ends */
+                     struct error *err); /* running: asks; waiting: ends; ended: ERROR_CONFLICT */
 /* A new run of an ended (or waiting) job: back to queued with the attempt count reset; `fresh_start` forgets its
  * journal's stages (money spent stays counted). `request`: replaces the stored one, or NULL. ERROR_CONFLICT when it is
  * queued or running. */
@@ -138,8 +148,10 @@ struct stage_row {
     json_t *snapshot; /* the run after this stage; NULL while it runs */
 };
 
+/* ERROR_CONFLICT when the job does not run at this attempt. */
 int store_stage_begin(struct store *store, int64_t job, int attempt, int round, const char *stage,
                       const char *input_digest, int64_t *id, struct error *err);
+/* ERROR_CONFLICT when the job was stopped or claimed again since the stage began. */
 int store_stage_end(struct store *store, int64_t id, const char *status, const char *detail, const json_t *snapshot,
                     struct error *err);
 /* Oldest first; snapshots only with `with_snapshots`. */

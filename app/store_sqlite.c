@@ -1,0 +1,347 @@
+/* The embedded back end: one SQLite file in WAL mode, each commit synced before it returns. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "app/base/clock.h"
+#include "app/base/fs.h"
+#include "app/store_internal.h"
+
+enum {
+    BUSY_MS = 5000, /* how long a write waits for another process's transaction */
+    COLUMNS_MAX = 64,
+    APPLICATION_ID = 0x41535359, /* as in migrations/001_initial.sql */
+};
+
+struct sqlite {
+    sqlite3 *db;
+    char *path;
+};
+
+static sqlite3 *db_of(const struct store *store)
+{
+    return ((struct sqlite *)store->connection)->db;
+}
+
+static const char *path_of(const struct store *store)
+{
+    return ((struct sqlite *)store->connection)->path;
+}
+
+static bool is_full(sqlite3 *db, int code)
+{
+    int system = sqlite3_system_errno(db);
+    return (code & 0xff) == SQLITE_FULL || ((code & 0xff) == SQLITE_IOERR && (system == ENOSPC || system == EDQUOT));
+}
+
+/* Says what an SQLite result means for a person, with the fix. Returns -1. */
+static int failed(const struct store *store, int code, struct error *err)
+{
+    sqlite3 *db = db_of(store);
+    const char *path = path_of(store);
+    if (is_full(db, code)) {
+        error_set(err, ERROR_STORE, "database %s: no room left on the disk; make room there", path);
+        return error_retry(err, 0);
+    }
+    switch (code & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        error_set(err, ERROR_STORE, "database %s: another process kept it locked for %d s; try again", path,
+                  BUSY_MS / 1000);
+        return error_retry(err, BUSY_MS);
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return error_set(err, ERROR_STORE,
+                         "database %s is damaged (%s); restore a backup, or save what is left with `sqlite3 FILE "
+                         ".recover`",
+                         path, sqlite3_errmsg(db));
+    case SQLITE_READONLY:
+    case SQLITE_CANTOPEN:
+    case SQLITE_PERM:
+        return error_set(err, ERROR_STORE, "database %s: %s; give this user write access to the file and its folder",
+                         path, sqlite3_errmsg(db));
+    case SQLITE_TOOBIG:
+        return error_set(err, ERROR_LIMIT, "database %s: a value is too large to store", path);
+    default:
+        return error_set(err, code == SQLITE_CONSTRAINT_FOREIGNKEY ? ERROR_NOT_FOUND : ERROR_STORE,
+                         "database %s: %s (%s)", path, sqlite3_errmsg(db), sqlite3_errstr(code));
+    }
+}
+
+static int execute(struct store *store, const char *sql, struct error *err)
+{
+    int code = sqlite3_exec(db_of(store), sql, NULL, NULL, NULL);
+    return code == SQLITE_OK ? 0 : failed(store, code, err);
+}
+
+/* ---- statements ---- */
+
+static int bind_value(sqlite3_stmt *prepared, int at, const struct sql_value *value)
+{
+    switch (value->type) {
+    case SQL_INT:
+        return sqlite3_bind_int64(prepared, at, value->integer);
+    case SQL_REAL:
+        return sqlite3_bind_double(prepared, at, value->real);
+    case SQL_TEXT:
+        return sqlite3_bind_text64(prepared, at, value->bytes, value->len, SQLITE_STATIC, SQLITE_UTF8);
+    case SQL_BLOB:
+        return sqlite3_bind_blob64(prepared, at, value->bytes, value->len, SQLITE_STATIC);
+    default:
+        return sqlite3_bind_null(prepared, at);
+    }
+}
+
+static int bind_params(struct store *store, const struct sql_statement *statement, const struct sql_value *params,
+                       size_t count, struct error *err)
+{
+    sqlite3_stmt *prepared = statement->prepared;
+    if (sqlite3_bind_parameter_count(prepared) != (int)count)
+        return error_set(err, ERROR_INTERNAL, "statement %s has %d parameters, not %zu", statement->name,
+                         sqlite3_bind_parameter_count(prepared), count);
+    for (size_t i = 0; i < count; i++) {
+        char name[64];
+        snprintf(name, sizeof name, ":%s", params[i].name);
+        int at = sqlite3_bind_parameter_index(prepared, name);
+        if (!at)
+            return error_set(err, ERROR_INTERNAL, "statement %s has no parameter %s", statement->name, name);
+        int code = bind_value(prepared, at, &params[i]);
+        if (code != SQLITE_OK)
+            return failed(store, code, err);
+    }
+    return 0;
+}
+
+static struct sql_value read_column(sqlite3_stmt *prepared, int at)
+{
+    static const enum sql_type types[] = {
+        [SQLITE_INTEGER] = SQL_INT, [SQLITE_FLOAT] = SQL_REAL, [SQLITE_TEXT] = SQL_TEXT,
+        [SQLITE_BLOB] = SQL_BLOB,   [SQLITE_NULL] = SQL_NULL,
+    };
+    struct sql_value value = {.name = sqlite3_column_name(prepared, at),
+                              .type = types[sqlite3_column_type(prepared, at)]};
+    if (value.type == SQL_INT)
+        value.integer = sqlite3_column_int64(prepared, at);
+    else if (value.type == SQL_REAL)
+        value.real = sqlite3_column_double(prepared, at);
+    else if (value.type != SQL_NULL)
+        value.bytes = value.type == SQL_TEXT ? (const char *)sqlite3_column_text(prepared, at)
+                                             : sqlite3_column_blob(prepared, at);
+    if (value.bytes)
+        value.len = (size_t)sqlite3_column_bytes(prepared, at);
+    return value;
+}
+
+static int hand_over(sqlite3_stmt *prepared, const struct sql_reader *reader, struct error *err)
+{
+    struct sql_value columns[COLUMNS_MAX];
+    int count = sqlite3_column_count(prepared);
+    if (!reader)
+        return 0;
+    if (count > COLUMNS_MAX)
+        return error_set(err, ERROR_INTERNAL, "a statement gives %d columns, more than %d", count, COLUMNS_MAX);
+    for (int i = 0; i < count; i++)
+        columns[i] = read_column(prepared, i);
+    return reader->each(reader->context, &(struct sql_row){columns, (size_t)count}, err);
+}
+
+static int64_t step_all(struct store *store, sqlite3_stmt *prepared, const struct sql_reader *reader, struct error *err)
+{
+    int code;
+    int64_t rows = 0;
+    for (; (code = sqlite3_step(prepared)) == SQLITE_ROW; rows++)
+        if (hand_over(prepared, reader, err) < 0)
+            return -1;
+    return code == SQLITE_DONE ? rows : failed(store, code, err);
+}
+
+static int64_t sqlite_run(struct store *store, struct sql_statement *statement, const struct sql_value *params,
+                          size_t count, const struct sql_reader *reader, struct error *err)
+{
+    if (!statement->prepared) {
+        sqlite3_stmt *prepared = NULL;
+        int code = sqlite3_prepare_v3(db_of(store), statement->text, (int)statement->len, SQLITE_PREPARE_PERSISTENT,
+                                      &prepared, NULL);
+        if (code != SQLITE_OK) {
+            failed(store, code, err);
+            return error_wrap(err, "statement %s", statement->name);
+        }
+        statement->prepared = prepared;
+    }
+    int64_t rows = -1;
+    if (bind_params(store, statement, params, count, err) == 0)
+        rows = step_all(store, statement->prepared, reader, err);
+    sqlite3_reset(statement->prepared); /* its result is that of the step */
+    sqlite3_clear_bindings(statement->prepared);
+    return rows;
+}
+
+static int sqlite_begin(struct store *store, struct error *err)
+{
+    return execute(store, "BEGIN IMMEDIATE", err);
+}
+
+static int sqlite_commit(struct store *store, struct error *err)
+{
+    return execute(store, "COMMIT", err);
+}
+
+static void sqlite_rollback(struct store *store)
+{
+    if (!sqlite3_get_autocommit(db_of(store))) /* a full disk has rolled back already */
+        execute(store, "ROLLBACK", NULL);
+}
+
+/* ---- opening ---- */
+
+static int pragma_int(struct store *store, const char *sql, int64_t *value, struct error *err)
+{
+    sqlite3_stmt *prepared = NULL;
+    int code = sqlite3_prepare_v2(db_of(store), sql, -1, &prepared, NULL);
+    if (code == SQLITE_OK && (code = sqlite3_step(prepared)) == SQLITE_ROW)
+        *value = sqlite3_column_int64(prepared, 0);
+    sqlite3_finalize(prepared);
+    return code == SQLITE_ROW ? 0 : failed(store, code, err);
+}
+
+/* The schema's version; refuses a file that another program or a newer Assay has made. */
+static int check_version(struct store *store, int64_t *version, struct error *err)
+{
+    int64_t found = 0;
+    int64_t application = 0;
+    int64_t tables = 0;
+    int64_t newest = 0;
+    if (pragma_int(store, "PRAGMA user_version", &found, err) < 0 ||
+        pragma_int(store, "PRAGMA application_id", &application, err) < 0 ||
+        pragma_int(store, "SELECT count(*) FROM sqlite_schema", &tables, err) < 0)
+        return -1;
+    while (sql_migration("sqlite", newest + 1))
+        newest++;
+    if (tables > 0 && application != APPLICATION_ID)
+        return error_set(err, ERROR_CONFIG, "database %s belongs to another program; name a file of Assay's own",
+                         path_of(store));
+    if (found > newest)
+        return error_set(err, ERROR_CONFIG,
+                         "database %s has schema %lld, made by a newer Assay than this one, which knows %lld; run the "
+                         "newer one",
+                         path_of(store), (long long)found, (long long)newest);
+    *version = found;
+    return 0;
+}
+
+static int apply_migrations(struct store *store, struct error *err)
+{
+    int64_t version = 0;
+    if (check_version(store, &version, err) < 0) /* again, under the lock */
+        return -1;
+    for (const struct template_file *file; (file = sql_migration("sqlite", version + 1)); version++) {
+        AUTO_FREE char *set = text_format("PRAGMA user_version = %lld", (long long)version + 1);
+        if (!set)
+            return sql_out_of_memory(err);
+        if (execute(store, file->data, err) < 0 || execute(store, set, err) < 0)
+            return error_wrap(err, "apply %s", file->path);
+    }
+    return 0;
+}
+
+/* A switch to WAL needs the file for itself and does not wait by SQLite's busy handler. */
+static int enter_wal(struct store *store, struct error *err)
+{
+    int64_t deadline = clock_monotonic_ms() + BUSY_MS;
+    int code;
+    while ((code = sqlite3_exec(db_of(store), "PRAGMA journal_mode = WAL", NULL, NULL, NULL)) != SQLITE_OK &&
+           (code & 0xff) == SQLITE_BUSY && clock_monotonic_ms() < deadline)
+        clock_sleep_ms(20);
+    if (code != SQLITE_OK)
+        return failed(store, code, err);
+    int64_t wal = 0;
+    if (pragma_int(store, "SELECT journal_mode = 'wal' FROM pragma_journal_mode", &wal, err) < 0)
+        return -1;
+    if (!wal)
+        return error_set(err, ERROR_CONFIG, "database %s: its file system cannot do WAL; put it on a local disk",
+                         path_of(store));
+    return 0;
+}
+
+static int prepare(struct store *store, struct error *err)
+{
+    int64_t version = 0;
+    sqlite3 *db = db_of(store);
+    sqlite3_busy_timeout(db, BUSY_MS);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
+    if (check_version(store, &version, err) < 0 || enter_wal(store, err) < 0 ||
+        execute(store,
+                "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864;"
+                "PRAGMA temp_store = MEMORY",
+                err) < 0)
+        return -1;
+    if (!sql_migration("sqlite", version + 1))
+        return 0;
+    return sql_end(store, sql_begin(store, err) < 0 ? -1 : apply_migrations(store, err), err);
+}
+
+/* Made by us, so that deliveries and specs are for this user only, whatever the umask; SQLite gives the WAL the same
+ * mode. */
+static int create_private(const char *path, struct error *err)
+{
+    const char *slash = strrchr(path, '/');
+    AUTO_FREE char *folder = strndup(path, slash == path ? 1 : (size_t)(slash - path));
+    if (!folder)
+        return sql_out_of_memory(err);
+    if (fs_make_dirs(folder, 0700, err) < 0)
+        return error_wrap(err, "database %s", path);
+    AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        error_system(err, errno, "open database %s", path);
+        if (err)
+            err->code = ERROR_STORE;
+        return -1;
+    }
+    return S_ISREG(st.st_mode) ? 0 : error_set(err, ERROR_CONFIG, "database %s is not a regular file", path);
+}
+
+static int sqlite_open(struct store *store, const char *url, struct error *err)
+{
+    const char *path = url + strlen("sqlite://");
+    if (path[0] != '/' || path[1] == '\0')
+        return error_set(err, ERROR_CONFIG, "database: \"%s\" has no absolute path; write sqlite:///PATH", url);
+    struct sqlite *sqlite = store->connection = calloc(1, sizeof *sqlite);
+    if (!sqlite || !(sqlite->path = strdup(path)))
+        return sql_out_of_memory(err);
+    if (create_private(path, err) < 0)
+        return -1;
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+    int code = sqlite3_open_v2(path, &sqlite->db, flags, NULL);
+    return code == SQLITE_OK ? prepare(store, err) : failed(store, code, err);
+}
+
+static void sqlite_close(struct store *store)
+{
+    struct sqlite *sqlite = store->connection;
+    for (size_t i = 0; i < store->statement_count; i++)
+        sqlite3_finalize(store->statements[i].prepared);
+    if (!sqlite)
+        return;
+    sqlite3_close(sqlite->db);
+    free(sqlite->path);
+    free(sqlite);
+    store->connection = NULL;
+}
+
+const struct store_backend store_sqlite = {
+    .scheme = "sqlite",
+    .open = sqlite_open,
+    .close = sqlite_close,
+    .begin = sqlite_begin,
+    .commit = sqlite_commit,
+    .rollback = sqlite_rollback,
+    .run = sqlite_run,
+};

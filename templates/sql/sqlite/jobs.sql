@@ -1,0 +1,92 @@
+-- :fence is NULL for a handle that is not fenced (store_fence).
+
+-- name: job_add
+INSERT INTO job (forge, owner, repo, installation, number, on_pull, kind, request_key, title, request, created_ms,
+                 triggered_ms)
+VALUES (:forge, :owner, :repo, :installation, :number, :on_pull, :kind, :request_key, :title, :request, :now,
+        :triggered_ms)
+ON CONFLICT (request_key) DO NOTHING
+RETURNING id;
+
+-- name: job_by_key
+SELECT id FROM job WHERE request_key = :request_key;
+
+-- name: job_get
+SELECT job.*, (SELECT json_group_object(key, json(value)) FROM effect WHERE effect.job = job.id) AS published
+FROM job
+WHERE id = :id;
+
+-- name: job_list
+SELECT job.*, (SELECT json_group_object(key, json(value)) FROM effect WHERE effect.job = job.id) AS published
+FROM job
+WHERE (:forge IS NULL OR forge = :forge)
+  AND (:owner IS NULL OR owner = :owner COLLATE NOCASE)
+  AND (:repo IS NULL OR repo = :repo COLLATE NOCASE)
+  AND (:number = 0 OR number = :number)
+  AND (:state IS NULL OR state = :state)
+ORDER BY id DESC
+LIMIT :limit;
+
+-- name: job_claim
+UPDATE job
+SET state = 'running', attempt = attempt + 1, fence = fence + 1, lease_owner = :worker, lease_until_ms = :until,
+    started_ms = CASE started_ms WHEN 0 THEN :now ELSE started_ms END
+WHERE id = (
+    SELECT id FROM job AS candidate
+    WHERE state = 'queued' AND not_before_ms <= :now
+      AND (SELECT count(*) FROM job AS busy
+           WHERE busy.state = 'running' AND busy.forge = candidate.forge AND busy.owner = candidate.owner
+             AND busy.repo = candidate.repo) < :per_repository
+    ORDER BY id LIMIT 1)
+RETURNING id;
+
+-- name: job_extend
+UPDATE job SET lease_until_ms = :until
+WHERE id = :id AND state = 'running' AND lease_owner = :worker
+RETURNING cancel_requested;
+
+-- name: jobs_recover
+UPDATE job SET state = 'queued', lease_owner = NULL, lease_until_ms = 0
+WHERE state = 'running' AND lease_until_ms < :now
+RETURNING id;
+
+-- name: stages_interrupt
+UPDATE stage SET status = 'interrupted', ended_ms = :now
+WHERE status = 'running' AND job = :id;
+
+-- name: job_fence
+SELECT fence FROM job WHERE id = :id AND state = 'running' AND attempt = :attempt;
+
+-- name: job_requeue
+UPDATE job SET state = 'queued', not_before_ms = :not_before_ms, reason = :reason, lease_owner = NULL, lease_until_ms = 0
+WHERE id = :id AND state = 'running' AND (:fence IS NULL OR fence = :fence)
+RETURNING id;
+
+-- name: job_finish
+UPDATE job SET state = :state, outcome = :outcome, reason = :reason, lease_owner = NULL, lease_until_ms = 0,
+               ended_ms = CASE :state WHEN 'question' THEN 0 ELSE :now END
+WHERE id = :id AND state = 'running' AND (:fence IS NULL OR fence = :fence)
+RETURNING id;
+
+-- name: job_cancel_running
+UPDATE job SET cancel_requested = 1 WHERE id = :id AND state = 'running' RETURNING id;
+
+-- name: job_cancel_waiting
+UPDATE job SET state = 'cancelled', reason = 'cancelled before it ran', ended_ms = :now
+WHERE id = :id AND state IN ('queued', 'question')
+RETURNING id;
+
+-- name: job_again
+UPDATE job SET state = 'queued', outcome = '', reason = '', attempt = 0, cancel_requested = 0, started_ms = 0,
+               ended_ms = 0, not_before_ms = 0, request = coalesce(:request, request)
+WHERE id = :id AND state NOT IN ('queued', 'running')
+RETURNING id;
+
+-- name: stages_forget
+UPDATE stage SET forgotten = 1, snapshot = NULL WHERE job = :id;
+
+-- name: effect_put
+INSERT INTO effect (job, key, value, fence, first_ms, last_ms)
+SELECT id, :key, :value, fence, :now, :now FROM job WHERE id = :id AND (:fence IS NULL OR fence = :fence)
+ON CONFLICT (job, key) DO UPDATE SET value = excluded.value, fence = excluded.fence, last_ms = excluded.last_ms
+RETURNING job;

@@ -1,0 +1,659 @@
+/* What the store promises about deliveries, jobs and the journal, on a real file. */
+#include "store_fixture.h"
+
+#include <sys/stat.h>
+
+#include "app/base/clock.h"
+
+static struct store *store_of(void **state)
+{
+    return ((struct fixture *)*state)->store;
+}
+
+/* ---- deliveries ---- */
+
+static void a_delivery_comes_back_byte_for_byte(void **state)
+{
+    struct store *store = store_of(state);
+    struct error err = {0};
+    char bytes[] = "{\"a\":\0\xff\n}";
+    struct delivery in = a_delivery("d-1", "");
+    in.payload = bytes;
+    in.payload_len = sizeof bytes - 1;
+    struct delivery out = {0};
+    bool fresh = false;
+    bool found = false;
+    NEEDS(store_delivery_add(store, &in, &fresh, &err), &err);
+    assert_true(fresh);
+    NEEDS(store_delivery_take(store, 2000, 500, &out, &found, &err), &err);
+    assert_true(found);
+    assert_string_equal(out.forge, "github");
+    assert_string_equal(out.id, "d-1");
+    assert_string_equal(out.event, "issues");
+    assert_int_equal(out.received_ms, 1000);
+    assert_int_equal(out.attempts, 1);
+    assert_int_equal(out.payload_len, sizeof bytes - 1);
+    assert_memory_equal(out.payload, bytes, sizeof bytes - 1);
+    delivery_release(&out);
+}
+
+static void a_delivery_id_is_stored_once_for_each_forge(void **state)
+{
+    struct store *store = store_of(state);
+    struct error err = {0};
+    struct delivery first = a_delivery("same", "one");
+    struct delivery again = a_delivery("same", "two");
+    struct delivery elsewhere = a_delivery("same", "three");
+    elsewhere.forge = "gitea";
+    bool fresh = false;
+    NEEDS(store_delivery_add(store, &first, &fresh, &err), &err);
+    assert_true(fresh);
+    NEEDS(store_delivery_add(store, &again, &fresh, &err), &err);
+    assert_false(fresh);
+    NEEDS(store_delivery_add(store, &elsewhere, &fresh, &err), &err);
+    assert_true(fresh);
+    struct delivery out = {0};
+    bool found = false;
+    NEEDS(store_delivery_take(store, 2000, 500, &out, &found, &err), &err);
+    assert_string_equal(out.payload, "one");
+    delivery_release(&out);
+}
+
+static void a_delivery_leased_is_not_taken_by_another_until_the_lease_passes(void **state)
+{
+    struct store *store = store_of(state);
+    struct error err = {0};
+    struct delivery in = a_delivery("d", "{}");
+    struct delivery first = {0};
+    struct delivery second = {0};
+    bool yes = false;
+    NEEDS(store_delivery_add(store, &in, &yes, &err), &err);
+    NEEDS(store_delivery_take(store, 2000, 500, &first, &yes, &err), &err);
+    assert_true(yes);
+    NEEDS(store_delivery_take(store, 2499, 500, &second, &yes, &err), &err);
+    assert_false(yes);
+    assert_null(second.id);
+    NEEDS(store_delivery_take(store, 2500, 500, &second, &yes, &err), &err);
+    assert_true(yes);
+    assert_int_equal(second.attempts, 2);
+    assert_int_equal(store_delivery_done(store, &first, "late", &err), -1);
+    assert_int_equal(err.code, ERROR_CONFLICT);
+    NEEDS(store_delivery_done(store, &second, "job 1", &err), &err);
+    NEEDS(store_delivery_take(store, 99999, 500, &in, &yes, &err), &err);
+    assert_false(yes);
+    delivery_release(&first);
+    delivery_release(&second);
+}
+
+static void deliveries_are_taken_oldest_first_and_a_deferred_one_waits(void **state)
+{
+    struct store *store = store_of(state);
+    struct error err = {0};
+    bool yes = false;
+    const char *const ids[] = {"first", "second", "third"};
+    for (size_t i = 0; i < 3; i++) {
+        struct delivery in = a_delivery(ids[i], "{}");
+        NEEDS(store_delivery_add(store, &in, &yes, &err), &err);
+    }
+    struct delivery out = {0};
+    NEEDS(store_delivery_take(store, 2000, 500, &out, &yes, &err), &err);
+    assert_string_equal(out.id, "first");
+    NEEDS(store_delivery_defer(store, &out, 5000, "GitHub answered 503", &err), &err);
+    delivery_release(&out);
+    NEEDS(store_delivery_take(store, 2000, 500, &out, &yes, &err), &err);
+    assert_string_equal(out.id, "second");
+    delivery_release(&out);
+    NEEDS(store_delivery_take(store, 5000, 500, &out, &yes, &err), &err);
+    assert_string_equal(out.id, "first");
+    assert_int_equal(out.attempts, 2);
+    delivery_release(&out);
+}
+
+static void expect_dead(struct store *store, int64_t dead)
+{
+    struct error err = {0};
+    json_auto_t *status = store_status(store, &err);
+    assert_non_null(status);
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(status, "deliveries"), "dead")), dead);
+}
+
+static void a_delivery_is_dead_after_its_last_attempt(void **state)
+{
+    struct store *store = store_of(state);
+    struct error err = {0};
+    struct delivery in = a_delivery("d", "{}");
+    bool yes = false;
+    NEEDS(store_delivery_add(store, &in, &yes, &err), &err);
+    for (int i = 1; i <= DELIVERY_ATTEMPTS; i++) {
+        struct delivery out = {0};
+        expect_dead(store, 0);
+        NEEDS(store_delivery_take(store, i * 1000, 10, &out, &yes, &err), &err);
+        assert_true(yes);
+        NEEDS(store_delivery_defer(store, &out, i * 1000 + 10, "no luck", &err), &err);
+        delivery_release(&out);
+    }
+    expect_dead(store, 1);
+    NEEDS(store_delivery_take(store, 1000000, 10, &in, &yes, &err), &err);
+    assert_false(yes);
+}
+
+static void a_delivery_that_crashes_its_taker_every_time_is_dead_in_the_end(void **state)
+{
+    struct store *store = store_of(state);
+    struct error err = {0};
+    struct delivery in = a_delivery("poison", "{}");
+    bool yes = false;
+    int taken = 0;
+    NEEDS(store_delivery_add(store, &in, &yes, &err), &err);
+    for (int64_t now = 2000; now < 2000 + 100 * 20; now += 100) {
+        struct delivery out = {0};
+        NEEDS(store_delivery_take(store, now, 50, &out, &yes, &err), &err);
+        taken += yes;
+        delivery_release(&out);
+    }
+    assert_int_equal(taken, DELIVERY_ATTEMPTS);
+    expect_dead(store, 1);
+}
+
+static void a_payload_of_25_mib_fits(void **state)
+{
+    struct store *store = store_of(state);
+    struct error err = {0};
+    size_t len = MiB(25);
+    char *bytes = malloc(len);
+    memset(bytes, 'x', len);
+    struct delivery in = a_delivery("big", "");
+    in.payload = bytes;
+    in.payload_len = len;
+    struct delivery out = {0};
+    bool yes = false;
+    NEEDS(store_delivery_add(store, &in, &yes, &err), &err);
+    NEEDS(store_delivery_take(store, 2000, 10, &out, &yes, &err), &err);
+    assert_int_equal(out.payload_len, len);
+    assert_memory_equal(out.payload, bytes, len);
+    delivery_release(&out);
+    free(bytes);
+}
+
+/* ---- jobs ---- */
+
+static void a_job_keeps_what_it_was_added_with(void **state)
+{
+    struct store *store = store_of(state);
+    struct error err = {0};
+    int64_t id = add_job(store, "slug", "key");
+    struct job job = {0};
+    NEEDS(store_job_get(store, id, &job, &err), &err);
+    assert_string_equal(job.forge, "github");
+    assert_string_equal(job.owner, "octo");
+    assert_string_equal(job.repo, "slug");
+    assert_int_equal(job.installation, 77);
+    assert_int_equal(job.number, 7);
+    assert_false(job.on_pull);
+    assert_string_equal(job.kind, "generate");
+    assert_string_equal(job.request_key, "key");
+    assert_string_equal(json_string_value(json_object_get(job.request, "body")), "Make a slug");
+    assert_int_equal(job.state, JOB_QUEUED);
+    assert_string_equal(job.outcome, "");
+    assert_int_equal(job.attempt, 0);
+    assert_int_equal(job.triggered_ms, 123);
+    assert_true(job.created_ms > 1600000000000);
+    assert_int_equal(json_object_size(job.published), 0);
+    job_release(&job);
+    assert_int_equal(store_job_get(store, id + 1, &job, &err), -1);
+    assert_int_equal(err.code, ERROR_NOT_FOUND);
+}
+
+static void the_same_request_by_two_events_is_one_job(void **state)
+{
+    struct store *store = store_of(state);
+    struct error err = {0};
+    int64_t id = add_job(store, "slug", "octo/slug#7@123");
+    json_auto_t *request = json_object();
+    struct job again = {.forge = "github",
+                        .owner = "octo",
+                        .repo = "slug",
+                        .kind = "generate",
+                        .request_key = "octo/slug#7@123",
+                        .request = request};
+    int64_t found = 0;
+    bool fresh = true;
+    NEEDS(store_job_add(store, &again, &found, &fresh, &err), &err);
+    assert_false(fresh);
+    assert_int_equal(found, id);
+}
+
+static void claims_are_oldest_first_and_bounded_for_each_repository(void **state)
+{
+    struct store *store = store_of(state);
+    int64_t a1 = add_job(store, "a", "a1");
+    int64_t a2 = add_job(store, "a", "a2");
+    int64_t a3 = add_job(store, "a", "a3");
+    int64_t b1 = add_job(store, "b", "b1");
+    assert_int_equal(claim_at(store, "w1", 100, 2), a1);
+    assert_int_equal(claim_at(store, "w2", 100, 2), a2);
+    assert_int_equal(claim_at(store, "w3", 100, 2), b1); /* a has its two */
+    assert_int_equal(claim_at(store, "w4", 100, 2), 0);
+    struct error err = {0};
+    NEEDS(store_job_finish(store, a1, JOB_DONE, "proven", "", &err), &err);
+    assert_int_equal(claim_at(store, "w4", 100, 2), a3);
+}
+
+static void a_claimed_job_runs_and_a_requeued_one_waits_for_its_time(void **state)
+{
+    struct store *store = store_of(state);
+    struct error err = {0};
+    int64_t id = add_job(store, "a", "k");
+    struct job job = {0};
+    bool found = false;
+    NEEDS(store_job_claim(store, "w1", 5000, 1000, 1, &job, &found, &err), &err);
+    assert_int_equal(job.state, JOB_RUNNING);
+    assert_int_equal(job.attempt, 1);
+    assert_int_equal(job.started_ms, 5000);
+    job_release(&job);
+    NEEDS(store_job_requeue(store, id, 9000, "GitHub is down", &err), &err);
+    assert_int_equal(claim_at(store, "w1", 8999, 1), 0);
+    assert_int_equal(claim_at(store, "w1", 9000, 1), id);
+    NEEDS(store_job_get(store, id, &job, &err), &err);
+    assert_int_equal(job.attempt, 2);
+    assert_string_equal(job.reason, "GitHub is down");
+    assert_int_equal(job.started_ms, 5000);
+    job_release(&job);
+}
+
+static void a_lease_is_extended_by_its_worker_only_and_recovered_when_it_passes(void **state)
+{
+    struct store *store = store_of(state);
+    struct error err = {0};
+    int64_t id = add_job(store, "a", "k");
+    bool cancel = true;
+    size_t count = 9;
+    assert_int_equal(claim_at(store, "w1", 1000, 1), id); /* until 2000 */
+    assert_int_equal(store_job_extend(store, id, "w2", 9000, &cancel, &err), -1);
+    assert_int_equal(err.code, ERROR_CONFLICT);
+    NEEDS(store_job_extend(store, id, "w1", 3000, &cancel, &err), &err);
+    assert_false(cancel);
+    NEEDS(store_jobs_recover(store, 3000, &count, &err), &err);
+    assert_int_equal(count, 0);
+    int64_t stage = 0;
+    NEEDS(store_stage_begin(store, id, 1, 0, "spec", "abc", &stage, &err), &err);
+    NEEDS(store_jobs_recover(store, 3001, &count, &err), &err);
+    assert_int_equal(count, 1);
+    assert_int_equal(store_job_extend(store, id, "w1", 9000, &cancel, &err), -1);
+    assert_int_equal(err.code, ERROR_CONFLICT);
+    struct stage_row *rows = NULL;
+    NEEDS(store_stages(store, id, false, &rows, &count, &err), &err);
+    assert_int_equal(count, 1);
+    assert_string_equal(rows[0].status, "interrupted");
+    assert_int_equal(rows[0].ended_ms, 3001);
+    stages_free(rows, count);
+    assert_int_equal(claim_at(store, "w2", 4000, 1), id);
+}
+
+static void a_running_job_is_asked_to_stop_and_a_waiting_one_is_ended(void **state)
+{
+    struct store *store = store_of(state);
+    struct error err = {0};
+    int64_t runs = add_job(store, "a", "k1");
+    int64_t waits = add_job(store, "b", "k2");
+    bool flag = false;
+    assert_int_equal(claim_at(store, "w", 1000, 1), runs);
+    NEEDS(store_job_cancel(store, runs, &flag, &err), &err);
+    assert_true(flag);
+    bool cancel = false;
+    NEEDS(store_job_extend(store, runs, "w", 3000, &cancel, &err), &err);
+    assert_true(cancel);
+    NEEDS(store_job_cancel(store, waits, &flag, &err), &err);
+    assert_false(flag);
+    struct job job = {0};
+    NEEDS(store_job_get(store, waits, &job, &err), &err);
+    assert_int_equal(job.state, JOB_CANCELLED);
+    assert_true(job.ended_ms > 0);
+    job_release(&job);
+    assert_int_equal(store_job_cancel(store, waits, &flag, &err), -1);
+    assert_int_equal(err.code, ERROR_CONFLICT);
+    assert_int_equal(store_job_cancel(store, 999, &flag, &err), -1);
+    assert_int_equal(err.code, ERROR_NOT_FOUND);
+}
+
+static void only_a_running_job_ends_and_only_an_ended_or_waiting_one_runs_again(void **state)
+{
+    struct store *store = store_of(state);
+    struct error err = {0};
+    int64_t id = add_job(store, "a", "k");
+    assert_int_equal(store_job_finish(store, id, JOB_DONE, "proven", "", &err), -1);
+    assert_int_equal(err.code, ERROR_CONFLICT);
+    assert_int_equal(store_job_again(store, id, NULL, false, &err), -1);
+    assert_int_equal(err.code, ERROR_CONFLICT);
+    assert_int_equal(claim_at(store, "w", 1000, 1), id);
+    assert_int_equal(store_job_finish(store, id, JOB_QUEUED, "", "", &err), -1);
+    assert_int_equal(store_job_again(store, id, NULL, false, &err), -1);
+    NEEDS(store_job_finish(store, id, JOB_QUESTION, "question", "which separator?", &err), &err);
+    json_auto_t *request = json_pack("{s:[s]}", "answers", "a dash");
+    NEEDS(store_job_again(store, id, request, false, &err), &err);
+    struct job job = {0};
+    NEEDS(store_job_get(store, id, &job, &err), &err);
+    assert_int_equal(job.state, JOB_QUEUED);
+    assert_int_equal(job.attempt, 0);
+    assert_string_equal(job.outcome, "");
+    assert_true(json_equal(job.request, request));
+    job_release(&job);
+    assert_int_equal(claim_at(store, "w", 2000, 1), id);
+    NEEDS(store_job_finish(store, id, JOB_DONE, "proven", "all gates passed", &err), &err);
+    NEEDS(store_job_get(store, id, &job, &err), &err);
+    assert_string_equal(job.outcome, "proven");
+    assert_string_equal(job.reason, "all gates passed");
+    assert_true(job.ended_ms > 0);
+    job_release(&job);
+}
+
+static void published_things_are_kept_key_by_key(void **state)
+{
+    struct store *store = store_of(state);
+    struct error err = {0};
+    int64_t id = add_job(store, "a", "k");
+    json_auto_t *comment = json_integer(4242);
+    json_auto_t *branch = json_string("assay/7-\"slug\"");
+    json_auto_t *label = json_null();
+    NEEDS(store_job_publish(store, id, "comment_id", json_true(), &err), &err);
+    NEEDS(store_job_publish(store, id, "comment_id", comment, &err), &err);
+    NEEDS(store_job_publish(store, id, "branch", branch, &err), &err);
+    NEEDS(store_job_publish(store, id, "label", label, &err), &err);
+    struct job job = {0};
+    NEEDS(store_job_get(store, id, &job, &err), &err);
+    json_auto_t *expected = json_pack("{s:i, s:s, s:n}", "comment_id", 4242, "branch", "assay/7-\"slug\"", "label");
+    assert_true(json_equal(job.published, expected));
+    job_release(&job);
+    assert_int_equal(store_job_publish(store, 999, "x", comment, &err), -1);
+    assert_int_equal(err.code, ERROR_NOT_FOUND);
+}
+
+static void jobs_are_listed_newest_first_by_filter(void **state)
+{
+    struct store *store = store_of(state);
+    int64_t a = add_job(store, "a", "k1");
+    int64_t b = add_job(store, "b", "k2");
+    int64_t c = add_job(store, "a", "k3");
+    assert_int_equal(claim_at(store, "w", 1000, 1), a);
+    const struct {
+        struct job_filter filter;
+        size_t count;
+        int64_t first;
+    } cases[] = {
+        {{.state = -1}, 3, c},
+        {{.state = -1, .limit = 2}, 2, c},
+        {{.state = JOB_QUEUED}, 2, c},
+        {{.state = JOB_RUNNING}, 1, a},
+        {{.state = JOB_DONE}, 0, 0},
+        {{.state = -1, .repo = "b"}, 1, b},
+        {{.state = -1, .owner = "OCTO", .repo = "A"}, 2, c},
+        {{.state = -1, .owner = "other"}, 0, 0},
+        {{.state = -1, .forge = "github", .number = 7}, 3, c},
+        {{.state = -1, .number = 8}, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct error err = {0};
+        struct job *jobs = NULL;
+        size_t count = 0;
+        NEEDS(store_jobs(store, &cases[i].filter, &jobs, &count, &err), &err);
+        assert_int_equal(count, cases[i].count);
+        if (count)
+            assert_int_equal(jobs[0].id, cases[i].first);
+        jobs_free(jobs, count);
+    }
+}
+
+/* ---- fencing ---- */
+
+static void a_handle_of_an_older_claim_cannot_write(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *zombie = fixture->store;
+    struct store *now = open_or_fail(fixture->url);
+    struct error err = {0};
+    size_t count = 0;
+    int64_t stage = 0;
+    int64_t id = add_job(zombie, "a", "k");
+    assert_int_equal(claim_at(zombie, "w1", 1000, 1), id);
+    assert_int_equal(store_fence(zombie, id, 2, &err), -1); /* it is at attempt 1 */
+    assert_int_equal(err.code, ERROR_CONFLICT);
+    NEEDS(store_fence(zombie, id, 1, &err), &err);
+    NEEDS(store_stage_begin(zombie, id, 1, 0, "spec", "", &stage, &err), &err);
+    NEEDS(store_jobs_recover(now, 5000, &count, &err), &err);
+    assert_int_equal(claim_at(now, "w2", 5000, 1), id);
+    json_auto_t *value = json_integer(1);
+    int64_t late = 0;
+    assert_int_equal(store_job_publish(zombie, id, "pull", value, &err), -1);
+    assert_int_equal(err.code, ERROR_CONFLICT);
+    assert_int_equal(store_job_finish(zombie, id, JOB_DONE, "proven", "", &err), -1);
+    assert_int_equal(store_job_requeue(zombie, id, 0, "", &err), -1);
+    assert_int_equal(store_stage_begin(zombie, id, 2, 0, "tests", "", &late, &err), -1);
+    assert_int_equal(store_stage_end(zombie, stage, "passed", "", NULL, &err), -1);
+    assert_int_equal(err.code, ERROR_CONFLICT);
+    NEEDS(store_fence(now, id, 2, &err), &err);
+    NEEDS(store_job_publish(now, id, "pull", value, &err), &err);
+    NEEDS(store_job_finish(now, id, JOB_DONE, "proven", "", &err), &err);
+    store_close(now);
+}
+
+/* ---- the journal ---- */
+
+static void the_last_snapshot_is_that_of_the_newest_finished_stage(void **state)
+{
+    struct store *store = store_of(state);
+    struct error err = {0};
+    int64_t job = add_job(store, "a", "k");
+    int64_t stages[3] = {0};
+    json_t *snapshot = NULL;
+    assert_int_equal(claim_at(store, "w", 1000, 1), job);
+    NEEDS(store_last_snapshot(store, job, &snapshot, &err), &err);
+    assert_null(snapshot);
+    const char *const names[] = {"spec", "tests", "red"};
+    for (int i = 0; i < 3; i++) {
+        NEEDS(store_stage_begin(store, job, 1, i, names[i], "digest", &stages[i], &err), &err);
+        json_auto_t *run = json_pack("{s:i}", "at", i);
+        if (i < 2)
+            NEEDS(store_stage_end(store, stages[i], "passed", "fine", run, &err), &err);
+    }
+    NEEDS(store_last_snapshot(store, job, &snapshot, &err), &err);
+    assert_int_equal(json_integer_value(json_object_get(snapshot, "at")), 1);
+    json_decref(snapshot);
+
+    struct stage_row *rows = NULL;
+    size_t count = 0;
+    NEEDS(store_stages(store, job, true, &rows, &count, &err), &err);
+    assert_int_equal(count, 3);
+    assert_string_equal(rows[0].stage, "spec");
+    assert_string_equal(rows[0].status, "passed");
+    assert_string_equal(rows[0].detail, "fine");
+    assert_string_equal(rows[0].input_digest, "digest");
+    assert_int_equal(rows[1].round, 1);
+    assert_int_equal(json_integer_value(json_object_get(rows[1].snapshot, "at")), 1);
+    assert_string_equal(rows[2].status, "running");
+    assert_null(rows[2].snapshot);
+    stages_free(rows, count);
+    NEEDS(store_stages(store, job, false, &rows, &count, &err), &err);
+    assert_null(rows[0].snapshot);
+    stages_free(rows, count);
+    assert_int_equal(store_stage_end(store, stages[0], "failed", "twice", NULL, &err), -1);
+    assert_int_equal(err.code, ERROR_CONFLICT);
+}
+
+static void a_fresh_start_forgets_the_stages_but_not_the_money(void **state)
+{
+    struct store *store = store_of(state);
+    struct error err = {0};
+    int64_t job = add_job(store, "a", "k");
+    int64_t stage = 0;
+    assert_int_equal(claim_at(store, "w", 1000, 1), job);
+    NEEDS(store_stage_begin(store, job, 1, 0, "spec", "", &stage, &err), &err);
+    struct call_row call = {
+        .job = job, .stage = stage, .name = "local", .tokens_in = 10, .tokens_out = 5, .cost_usd = 0.25};
+    NEEDS(store_call_add(store, &call, &err), &err);
+    json_auto_t *run = json_object();
+    NEEDS(store_stage_end(store, stage, "passed", "", run, &err), &err);
+    for (int fresh = 0; fresh <= 1; fresh++) {
+        NEEDS(store_job_finish(store, job, JOB_FAILED, "", "", &err), &err);
+        NEEDS(store_job_again(store, job, NULL, fresh, &err), &err);
+        json_t *snapshot = NULL;
+        struct stage_row *rows = NULL;
+        size_t count = 9;
+        NEEDS(store_last_snapshot(store, job, &snapshot, &err), &err);
+        NEEDS(store_stages(store, job, false, &rows, &count, &err), &err);
+        assert_int_equal(snapshot == NULL, fresh);
+        assert_int_equal(count, fresh ? 0 : 1);
+        json_decref(snapshot);
+        stages_free(rows, count);
+        assert_int_equal(claim_at(store, "w", 3000, 1), job);
+    }
+    struct job after = {0};
+    NEEDS(store_job_get(store, job, &after, &err), &err);
+    assert_float_equal(after.cost_usd, 0.25, 1e-9);
+    assert_int_equal(after.attempt, 1);
+    job_release(&after);
+}
+
+static void calls_add_up_for_the_job_and_over_time(void **state)
+{
+    struct store *store = store_of(state);
+    struct error err = {0};
+    int64_t job = add_job(store, "a", "k");
+    int64_t before = clock_wall_ms();
+    struct call_row call = {.job = job,
+                            .name = "sonnet",
+                            .model = "claude",
+                            .role = "tests",
+                            .template_path = "prompts/tests.mustache",
+                            .template_digest = "t",
+                            .request_digest = "r",
+                            .tokens_in = 1000,
+                            .tokens_out = 50,
+                            .tokens_cached = 20,
+                            .elapsed_ms = 1500,
+                            .cost_usd = 0.5};
+    NEEDS(store_call_add(store, &call, &err), &err);
+    call.error = "overloaded";
+    call.cost_usd = 0;
+    NEEDS(store_call_add(store, &call, &err), &err);
+    struct job after = {0};
+    NEEDS(store_job_get(store, job, &after, &err), &err);
+    assert_int_equal(after.tokens_in, 2000);
+    assert_int_equal(after.tokens_out, 100);
+    assert_float_equal(after.cost_usd, 0.5, 1e-9);
+    job_release(&after);
+    json_auto_t *calls = store_calls(store, job, &err);
+    assert_int_equal(json_array_size(calls), 2);
+    json_t *first = json_array_get(calls, 0);
+    assert_string_equal(json_string_value(json_object_get(first, "model")), "claude");
+    assert_int_equal(json_integer_value(json_object_get(first, "tokens_cached")), 20);
+    assert_true(json_is_null(json_object_get(first, "error")));
+    assert_string_equal(json_string_value(json_object_get(json_array_get(calls, 1), "error")), "overloaded");
+    double cost = -1;
+    NEEDS(store_cost_since(store, before, &cost, &err), &err);
+    assert_float_equal(cost, 0.5, 1e-9);
+    NEEDS(store_cost_since(store, before + 3600000, &cost, &err), &err);
+    assert_float_equal(cost, 0, 1e-9);
+    call.job = 999;
+    assert_int_equal(store_call_add(store, &call, &err), -1);
+    assert_int_equal(err.code, ERROR_NOT_FOUND);
+}
+
+static void artifacts_are_replaced_and_bounded_by_the_readers_cap(void **state)
+{
+    struct store *store = store_of(state);
+    struct error err = {0};
+    int64_t job = add_job(store, "a", "k");
+    NEEDS(store_artifact_put(store, job, "green.log", "old", 3, &err), &err);
+    NEEDS(store_artifact_put(store, job, "green.log", "\0new", 4, &err), &err);
+    NEEDS(store_artifact_put(store, job, "empty", NULL, 0, &err), &err);
+    AUTO_BUF struct buf out = BUF_INIT(4);
+    NEEDS(store_artifact_get(store, job, "green.log", &out, &err), &err);
+    assert_int_equal(out.len, 4);
+    assert_memory_equal(out.data, "\0new", 4);
+    NEEDS(store_artifact_get(store, job, "empty", &out, &err), &err);
+    assert_int_equal(out.len, 4);
+    assert_int_equal(store_artifact_get(store, job, "green.log", &out, &err), -1);
+    assert_int_equal(err.code, ERROR_LIMIT);
+    assert_int_equal(store_artifact_get(store, job, "other", &out, &err), -1);
+    assert_int_equal(err.code, ERROR_NOT_FOUND);
+    assert_int_equal(store_artifact_put(store, 999, "x", "y", 1, &err), -1);
+    assert_int_equal(err.code, ERROR_NOT_FOUND);
+}
+
+static void the_status_counts_by_state(void **state)
+{
+    struct store *store = store_of(state);
+    struct error err = {0};
+    bool yes = false;
+    struct delivery in = a_delivery("d", "{}");
+    NEEDS(store_delivery_add(store, &in, &yes, &err), &err);
+    add_job(store, "a", "k1");
+    add_job(store, "a", "k2");
+    claim_at(store, "w", 1000, 1);
+    json_auto_t *status = store_status(store, &err);
+    json_auto_t *expected = json_pack("{s:{s:i}, s:{s:i, s:i}, s:i}", "deliveries", "waiting", 1, "jobs", "queued", 1,
+                                      "running", 1, "schema", 1);
+    assert_true(json_equal(status, expected));
+    NEEDS(store_ping(store, &err), &err);
+}
+
+static void everything_is_there_after_opening_again_and_for_its_owner_only(void **state)
+{
+    struct fixture *fixture = *state;
+    struct error err = {0};
+    bool yes = false;
+    struct delivery in = a_delivery("d", "{}");
+    NEEDS(store_delivery_add(fixture->store, &in, &yes, &err), &err);
+    struct stat st;
+    const char *const ends[] = {"", "-wal"};
+    for (size_t i = 0; i < 2; i++) {
+        AUTO_FREE char *path = text_format("%s%s", fixture->path, ends[i]);
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_mode & 0777, 0600);
+    }
+    store_close(fixture->store);
+    fixture->store = open_or_fail(fixture->url);
+    NEEDS(store_delivery_add(fixture->store, &in, &yes, &err), &err);
+    assert_false(yes);
+}
+
+static void job_states_have_names_that_are_found_again(void **state)
+{
+    (void)state;
+    for (int i = JOB_QUEUED; i <= JOB_FAILED; i++)
+        assert_int_equal(job_state_find(job_state_name((enum job_state)i)), i);
+    assert_int_equal(job_state_find("sleeping"), -1);
+}
+
+#define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STORE_TEST(a_delivery_comes_back_byte_for_byte),
+        STORE_TEST(a_delivery_id_is_stored_once_for_each_forge),
+        STORE_TEST(a_delivery_leased_is_not_taken_by_another_until_the_lease_passes),
+        STORE_TEST(deliveries_are_taken_oldest_first_and_a_deferred_one_waits),
+        STORE_TEST(a_delivery_is_dead_after_its_last_attempt),
+        STORE_TEST(a_delivery_that_crashes_its_taker_every_time_is_dead_in_the_end),
+        STORE_TEST(a_payload_of_25_mib_fits),
+        STORE_TEST(a_job_keeps_what_it_was_added_with),
+        STORE_TEST(the_same_request_by_two_events_is_one_job),
+        STORE_TEST(claims_are_oldest_first_and_bounded_for_each_repository),
+        STORE_TEST(a_claimed_job_runs_and_a_requeued_one_waits_for_its_time),
+        STORE_TEST(a_lease_is_extended_by_its_worker_only_and_recovered_when_it_passes),
+        STORE_TEST(a_running_job_is_asked_to_stop_and_a_waiting_one_is_ended),
+        STORE_TEST(only_a_running_job_ends_and_only_an_ended_or_waiting_one_runs_again),
+        STORE_TEST(published_things_are_kept_key_by_key),
+        STORE_TEST(jobs_are_listed_newest_first_by_filter),
+        STORE_TEST(a_handle_of_an_older_claim_cannot_write),
+        STORE_TEST(the_last_snapshot_is_that_of_the_newest_finished_stage),
+        STORE_TEST(a_fresh_start_forgets_the_stages_but_not_the_money),
+        STORE_TEST(calls_add_up_for_the_job_and_over_time),
+        STORE_TEST(artifacts_are_replaced_and_bounded_by_the_readers_cap),
+        STORE_TEST(the_status_counts_by_state),
+        STORE_TEST(everything_is_there_after_opening_again_and_for_its_owner_only),
+        cmocka_unit_test(job_states_have_names_that_are_found_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
