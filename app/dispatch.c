@@ -225,7 +225,8 @@ static struct forge *forge_of(struct dispatcher *dispatcher, const char *name, s
             forge_on_dry_run(*forge, log_dry_run, &dispatcher->log);
         return *forge;
     }
-    error_set(err, ERROR_NOT_FOUND, "forge \"%s\" is not in the configuration any more", name);
+    error_set(err, ERROR_CONFIG, "forge \"%s\" is not in the configuration any more; name it again, or let this go",
+              name);
     return NULL;
 }
 
