@@ -1,217 +1,14 @@
 #include "app/base/yaml.h"
 
-#include <ctype.h>
-#include <errno.h>
-#include <math.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
 
 #include "app/base/buf.h"
+#include "app/base/yaml_internal.h"
 
-enum { PATH_SIZE = 256, DEPTH_MAX = 32, KEY_MAX = 64 };
-
-struct reader {
-    const char *file;
-    yaml_document_t document;
-    char path[PATH_SIZE]; /* "forges[0].app_id": the key being read */
-    struct error *err;
-};
-
-/* Sets "file:line: path: …". */
-__attribute__((format(printf, 3, 4))) static int bad(struct reader *reader, size_t line, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    AUTO_BUF struct buf text = BUF_INIT(KiB(2));
-    buf_vprintf(&text, format, args);
-    va_end(args);
-    return error_set(reader->err, ERROR_CONFIG, "%s:%zu: %s%s%s", reader->file, line, reader->path,
-                     reader->path[0] ? ": " : "", buf_text(&text));
-}
-
-static size_t line_of(const yaml_node_t *node)
-{
-    return node->start_mark.line + 1;
-}
-
-static const char *node_text(const yaml_node_t *node)
-{
-    return (const char *)node->data.scalar.value;
-}
-
-/* What stands there, for "got …". */
-static const char *describe(const yaml_node_t *node, char text[static KEY_MAX])
-{
-    if (node->type == YAML_MAPPING_NODE)
-        return "a map";
-    if (node->type == YAML_SEQUENCE_NODE)
-        return "a list";
-    if (!*node_text(node))
-        return "nothing";
-    snprintf(text, KEY_MAX, "\"%.48s\"", node_text(node));
-    return text;
-}
-
-static int expected(struct reader *reader, const yaml_node_t *node, const char *what)
-{
-    char text[KEY_MAX];
-    return bad(reader, line_of(node), "expected %s, got %s", what, describe(node, text));
-}
-
-static bool is_scalar(const yaml_node_t *node)
-{
-    return node->type == YAML_SCALAR_NODE && strlen(node_text(node)) == node->data.scalar.length;
-}
-
-/* "key:" with nothing behind it, as is left when everything below is commented out. */
-static bool is_nothing(const yaml_node_t *node)
-{
-    return node->type == YAML_SCALAR_NODE && node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && !*node_text(node);
-}
-
-/* Extends the path; the caller puts the old length back by leave(). */
-__attribute__((format(printf, 2, 3))) static size_t enter(struct reader *reader, const char *format, ...)
-{
-    va_list args;
-    size_t len = strlen(reader->path);
-    va_start(args, format);
-    vsnprintf(reader->path + len, sizeof reader->path - len, format, args);
-    va_end(args);
-    return len;
-}
-
-static void leave(struct reader *reader, size_t len)
-{
-    reader->path[len] = '\0';
-}
-
-static int read_text(struct reader *reader, const yaml_node_t *node, const struct yaml_field *field, void *at)
-{
-    char **out = at;
-    (void)field;
-    if (!is_scalar(node) || is_nothing(node))
-        return expected(reader, node, "text");
-    char *copy = strdup(node_text(node));
-    if (!copy)
-        return bad(reader, line_of(node), "out of memory");
-    free(*out);
-    *out = copy;
-    return 0;
-}
-
-static int read_bool(struct reader *reader, const yaml_node_t *node, const struct yaml_field *field, void *at)
-{
-    (void)field;
-    bool yes = is_scalar(node) && strcmp(node_text(node), "true") == 0;
-    if (!yes && !(is_scalar(node) && strcmp(node_text(node), "false") == 0))
-        return expected(reader, node, "true or false");
-    *(bool *)at = yes;
-    return 0;
-}
-
-/* Checks the field's bounds, where it has any. */
-static int in_bounds(struct reader *reader, const yaml_node_t *node, const struct yaml_field *field, double value)
-{
-    if (field->max <= field->min || (value >= field->min && value <= field->max))
-        return 0;
-    return bad(reader, line_of(node), "expected a number from %.15g to %.15g, got %s", field->min, field->max,
-               node_text(node));
-}
-
-static int read_int(struct reader *reader, const yaml_node_t *node, const struct yaml_field *field, void *at)
-{
-    char *end = NULL;
-    errno = 0;
-    long long value = is_scalar(node) ? strtoll(node_text(node), &end, 10) : 0;
-    if (!end || end == node_text(node) || *end || errno || isspace((unsigned char)*node_text(node)))
-        return expected(reader, node, "a whole number");
-    if (in_bounds(reader, node, field, (double)value) < 0)
-        return -1;
-    *(int64_t *)at = value;
-    return 0;
-}
-
-/* A decimal number at the start of the text; gives what follows it, or NULL when there is none. */
-static const char *number_at(const char *text, double *value)
-{
-    char *end = NULL;
-    if (!isdigit((unsigned char)*text) && *text != '-' && *text != '.')
-        return NULL;
-    if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X'))
-        return NULL;
-    *value = strtod(text, &end);
-    return end == text || !isfinite(*value) ? NULL : end;
-}
-
-static int read_number(struct reader *reader, const yaml_node_t *node, const struct yaml_field *field, void *at)
-{
-    double value = 0;
-    const char *rest = is_scalar(node) ? number_at(node_text(node), &value) : NULL;
-    if (!rest || *rest)
-        return expected(reader, node, "a number");
-    if (in_bounds(reader, node, field, value) < 0)
-        return -1;
-    *(double *)at = value;
-    return 0;
-}
-
-struct unit {
-    const char *name;
-    double factor;
-};
-
-static int read_with_unit(struct reader *reader, const yaml_node_t *node, const struct yaml_field *field,
-                          const struct unit *units, const char *what, int64_t *out)
-{
-    double value = 0;
-    const char *rest = is_scalar(node) ? number_at(node_text(node), &value) : NULL;
-    while (rest && *rest == ' ')
-        rest++;
-    for (; rest && units->name; units++) {
-        if (strcmp(rest, units->name) != 0)
-            continue;
-        value *= units->factor;
-        if (value < 0 || value > 9e18)
-            break;
-        if (in_bounds(reader, node, field, value) < 0)
-            return -1;
-        *out = (int64_t)value;
-        return 0;
-    }
-    return expected(reader, node, what);
-}
-
-static int read_size(struct reader *reader, const yaml_node_t *node, const struct yaml_field *field, void *at)
-{
-    static const struct unit units[] = {
-        {"", 1},      {"B", 1},       {"kB", 1e3},       {"MB", 1e6},          {"GB", 1e9},
-        {"TB", 1e12}, {"KiB", 1024.}, {"MiB", 1048576.}, {"GiB", 1073741824.}, {"TiB", 1099511627776.},
-        {NULL, 0},
-    };
-    return read_with_unit(reader, node, field, units, "a size such as 2GiB", at);
-}
-
-static int read_duration(struct reader *reader, const yaml_node_t *node, const struct yaml_field *field, void *at)
-{
-    static const struct unit units[] = {{"ms", 1}, {"s", 1e3}, {"m", 60e3}, {"h", 3600e3}, {"d", 86400e3}, {NULL, 0}};
-    return read_with_unit(reader, node, field, units, "a duration such as 120s, 5m or 2h", at);
-}
-
-static int read_choice(struct reader *reader, const yaml_node_t *node, const struct yaml_field *field, void *at)
-{
-    AUTO_BUF struct buf names = BUF_INIT(512);
-    for (int i = 0; field->choices[i]; i++) {
-        if (is_scalar(node) && strcmp(node_text(node), field->choices[i]) == 0) {
-            *(int *)at = i;
-            return 0;
-        }
-        buf_printf(&names, "%s%s", i == 0 ? "" : field->choices[i + 1] ? ", " : " or ", field->choices[i]);
-    }
-    return expected(reader, node, buf_text(&names));
-}
+enum { DEPTH_MAX = 32, KEY_MAX = 64 };
 
 static void release_texts(struct yaml_texts *texts)
 {
@@ -226,47 +23,48 @@ static size_t list_count(const yaml_node_t *node)
     return (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
 }
 
-static yaml_node_t *list_item(struct reader *reader, const yaml_node_t *node, size_t i)
+static yaml_node_t *list_item(struct yaml_reader *reader, const yaml_node_t *node, size_t i)
 {
     return yaml_document_get_node(&reader->document, node->data.sequence.items.start[i]);
 }
 
-static int read_texts(struct reader *reader, const yaml_node_t *node, const struct yaml_field *field, void *at)
+static int read_texts(struct yaml_reader *reader, const yaml_node_t *node, const struct yaml_field *field, void *at)
 {
     struct yaml_texts *out = at;
-    bool one = is_scalar(node);
-    if (is_nothing(node))
+    bool one = yaml_is_scalar(node);
+    if (yaml_is_nothing(node))
         return 0;
     if (!one && node->type != YAML_SEQUENCE_NODE)
-        return expected(reader, node, "a list of texts");
+        return yaml_expected(reader, node, "a list of texts");
     size_t count = one ? 1 : list_count(node);
     release_texts(out);
     out->items = calloc(count ? count : 1, sizeof *out->items);
     if (!out->items)
-        return bad(reader, line_of(node), "out of memory");
+        return yaml_bad(reader, yaml_line(node), "out of memory");
     for (; out->count < count; out->count++) {
-        size_t len = one ? strlen(reader->path) : enter(reader, "[%zu]", out->count);
-        if (read_text(reader, one ? node : list_item(reader, node, out->count), field, &out->items[out->count]) < 0)
+        size_t len = one ? strlen(reader->path) : yaml_enter(reader, "[%zu]", out->count);
+        if (yaml_read_text(reader, one ? node : list_item(reader, node, out->count), field, &out->items[out->count]) <
+            0)
             return -1;
-        leave(reader, len);
+        yaml_leave(reader, len);
     }
     return 0;
 }
 
-static int read_fields(struct reader *reader, const yaml_node_t *node, const struct yaml_field *fields, void *out);
+static int read_fields(struct yaml_reader *reader, const yaml_node_t *node, const struct yaml_field *fields, void *out);
 
 static void set_line(const struct yaml_field *field, const yaml_node_t *node, void *object)
 {
     if (field->line)
-        *(int64_t *)((char *)object + field->line - 1) = (int64_t)line_of(node);
+        *(int64_t *)((char *)object + field->line - 1) = (int64_t)yaml_line(node);
 }
 
-static int read_object(struct reader *reader, const yaml_node_t *node, const struct yaml_field *field, void *at)
+static int read_object(struct yaml_reader *reader, const yaml_node_t *node, const struct yaml_field *field, void *at)
 {
-    if (is_nothing(node))
+    if (yaml_is_nothing(node))
         return 0;
     if (node->type != YAML_MAPPING_NODE)
-        return expected(reader, node, "a map of keys and values");
+        return yaml_expected(reader, node, "a map of keys and values");
     set_line(field, node, at);
     return read_fields(reader, node, field->fields, at);
 }
@@ -279,27 +77,27 @@ static void release_objects(const struct yaml_field *field, struct yaml_objects 
     *objects = (struct yaml_objects){0};
 }
 
-static int read_objects(struct reader *reader, const yaml_node_t *node, const struct yaml_field *field, void *at)
+static int read_objects(struct yaml_reader *reader, const yaml_node_t *node, const struct yaml_field *field, void *at)
 {
     struct yaml_objects *out = at;
-    if (is_nothing(node))
+    if (yaml_is_nothing(node))
         return 0;
     if (node->type != YAML_SEQUENCE_NODE)
-        return expected(reader, node, "a list (each entry begins with \"- \")");
+        return yaml_expected(reader, node, "a list (each entry begins with \"- \")");
     size_t count = list_count(node);
     release_objects(field, out);
     out->items = calloc(count ? count : 1, field->size);
     if (!out->items)
-        return bad(reader, line_of(node), "out of memory");
+        return yaml_bad(reader, yaml_line(node), "out of memory");
     out->count = count; /* all zero so far, so a failure below leaves something that can be released */
     for (size_t i = 0; i < count; i++) {
-        size_t len = enter(reader, "[%zu]", i);
+        size_t len = yaml_enter(reader, "[%zu]", i);
         const yaml_node_t *item = list_item(reader, node, i);
         if (item->type != YAML_MAPPING_NODE)
-            return expected(reader, item, "a map of keys and values");
+            return yaml_expected(reader, item, "a map of keys and values");
         if (read_object(reader, item, field, (char *)out->items + i * field->size) < 0)
             return -1;
-        leave(reader, len);
+        yaml_leave(reader, len);
     }
     return 0;
 }
@@ -316,47 +114,48 @@ static void release_map(struct yaml_map *map)
 }
 
 /* The key of a pair as text, checked to be one that the pairs before do not have. */
-static const char *pair_key(struct reader *reader, const yaml_node_t *map, const yaml_node_pair_t *pair)
+static const char *pair_key(struct yaml_reader *reader, const yaml_node_t *map, const yaml_node_pair_t *pair)
 {
     const yaml_node_t *key = yaml_document_get_node(&reader->document, pair->key);
-    if (!is_scalar(key) || is_nothing(key)) {
-        expected(reader, key, "the name of a key");
+    if (!yaml_is_scalar(key) || yaml_is_nothing(key)) {
+        yaml_expected(reader, key, "the name of a key");
         return NULL;
     }
     for (const yaml_node_pair_t *other = map->data.mapping.pairs.start; other < pair; other++) {
         const yaml_node_t *before = yaml_document_get_node(&reader->document, other->key);
-        if (strcmp(node_text(before), node_text(key)) == 0) {
-            enter(reader, "%s%s", reader->path[0] ? "." : "", node_text(key));
-            bad(reader, line_of(key), "this key was already given in line %zu; remove one of them", line_of(before));
+        if (strcmp(yaml_text(before), yaml_text(key)) == 0) {
+            yaml_enter(reader, "%s%s", reader->path[0] ? "." : "", yaml_text(key));
+            yaml_bad(reader, yaml_line(key), "this key was already given in line %zu; remove one of them",
+                     yaml_line(before));
             return NULL;
         }
     }
-    return node_text(key);
+    return yaml_text(key);
 }
 
-static int read_map(struct reader *reader, const yaml_node_t *node, const struct yaml_field *field, void *at)
+static int read_map(struct yaml_reader *reader, const yaml_node_t *node, const struct yaml_field *field, void *at)
 {
     struct yaml_map *out = at;
-    if (is_nothing(node))
+    if (yaml_is_nothing(node))
         return 0;
     if (node->type != YAML_MAPPING_NODE)
-        return expected(reader, node, "a map of names to lists");
+        return yaml_expected(reader, node, "a map of names to lists");
     size_t count = (size_t)(node->data.mapping.pairs.top - node->data.mapping.pairs.start);
     release_map(out);
     out->keys = calloc(count ? count : 1, sizeof *out->keys);
     out->values = calloc(count ? count : 1, sizeof *out->values);
     if (!out->keys || !out->values)
-        return bad(reader, line_of(node), "out of memory");
+        return yaml_bad(reader, yaml_line(node), "out of memory");
     for (size_t i = 0; i < count; i++) {
         const yaml_node_pair_t *pair = &node->data.mapping.pairs.start[i];
         const char *key = pair_key(reader, node, pair);
         if (!key || !(out->keys[i] = strdup(key)))
-            return key ? bad(reader, line_of(node), "out of memory") : -1;
+            return key ? yaml_bad(reader, yaml_line(node), "out of memory") : -1;
         out->count = i + 1;
-        size_t len = enter(reader, ".%s", key);
+        size_t len = yaml_enter(reader, ".%s", key);
         if (read_texts(reader, yaml_document_get_node(&reader->document, pair->value), field, &out->values[i]) < 0)
             return -1;
-        leave(reader, len);
+        yaml_leave(reader, len);
     }
     return 0;
 }
@@ -384,7 +183,7 @@ static size_t distance(const char *a, const char *b)
     return row[b_len];
 }
 
-static int unknown_key(struct reader *reader, size_t line, const char *key, const struct yaml_field *fields)
+static int unknown_key(struct yaml_reader *reader, size_t line, const char *key, const struct yaml_field *fields)
 {
     AUTO_BUF struct buf names = BUF_INIT(768);
     const char *nearest = NULL;
@@ -396,39 +195,40 @@ static int unknown_key(struct reader *reader, size_t line, const char *key, cons
             nearest = field->key;
         }
     }
-    enter(reader, "%s%.64s", reader->path[0] ? "." : "", key);
+    yaml_enter(reader, "%s%.64s", reader->path[0] ? "." : "", key);
     if (nearest)
-        return bad(reader, line, "unknown key; did you mean %s?", nearest);
-    return bad(reader, line, "unknown key; known here: %s", buf_text(&names));
+        return yaml_bad(reader, line, "unknown key; did you mean %s?", nearest);
+    return yaml_bad(reader, line, "unknown key; known here: %s", buf_text(&names));
 }
 
-static int read_field(struct reader *reader, const yaml_node_t *node, const struct yaml_field *field, void *out)
+static int read_field(struct yaml_reader *reader, const yaml_node_t *node, const struct yaml_field *field, void *out)
 {
-    static int (*const readers[])(struct reader *, const yaml_node_t *, const struct yaml_field *, void *) = {
-        [YAML_TEXT] = read_text,       [YAML_BOOL] = read_bool,   [YAML_INT] = read_int,
-        [YAML_NUMBER] = read_number,   [YAML_SIZE] = read_size,   [YAML_DURATION] = read_duration,
-        [YAML_CHOICE] = read_choice,   [YAML_TEXTS] = read_texts, [YAML_OBJECT] = read_object,
-        [YAML_OBJECTS] = read_objects, [YAML_MAP] = read_map,
+    static yaml_read_value *const readers[] = {
+        [YAML_TEXT] = yaml_read_text,     [YAML_BOOL] = yaml_read_bool, [YAML_INT] = yaml_read_int,
+        [YAML_NUMBER] = yaml_read_number, [YAML_SIZE] = yaml_read_size, [YAML_DURATION] = yaml_read_duration,
+        [YAML_CHOICE] = yaml_read_choice, [YAML_TEXTS] = read_texts,    [YAML_OBJECT] = read_object,
+        [YAML_OBJECTS] = read_objects,    [YAML_MAP] = read_map,
     };
     return readers[field->type](reader, node, field, (char *)out + field->offset);
 }
 
-static int check_required(struct reader *reader, const yaml_node_t *node, const struct yaml_field *fields)
+static int check_required(struct yaml_reader *reader, const yaml_node_t *node, const struct yaml_field *fields)
 {
     for (const struct yaml_field *field = fields; field->key; field++) {
         bool given = !field->required;
         const yaml_node_pair_t *end = node ? node->data.mapping.pairs.top : NULL;
         for (const yaml_node_pair_t *pair = node ? node->data.mapping.pairs.start : NULL; pair < end && !given; pair++)
-            given = strcmp(node_text(yaml_document_get_node(&reader->document, pair->key)), field->key) == 0;
+            given = strcmp(yaml_text(yaml_document_get_node(&reader->document, pair->key)), field->key) == 0;
         if (given)
             continue;
-        enter(reader, "%s%s", reader->path[0] ? "." : "", field->key);
-        return bad(reader, node ? line_of(node) : 1, "this key is required: %s", field->help ? field->help : "add it");
+        yaml_enter(reader, "%s%s", reader->path[0] ? "." : "", field->key);
+        return yaml_bad(reader, node ? yaml_line(node) : 1, "this key is required: %s",
+                        field->help ? field->help : "add it");
     }
     return 0;
 }
 
-static int read_fields(struct reader *reader, const yaml_node_t *node, const struct yaml_field *fields, void *out)
+static int read_fields(struct yaml_reader *reader, const yaml_node_t *node, const struct yaml_field *fields, void *out)
 {
     const yaml_node_pair_t *end = node->data.mapping.pairs.top;
     for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < end; pair++) {
@@ -439,24 +239,24 @@ static int read_fields(struct reader *reader, const yaml_node_t *node, const str
         while (field->key && strcmp(field->key, key) != 0)
             field++;
         if (!field->key)
-            return unknown_key(reader, line_of(yaml_document_get_node(&reader->document, pair->key)), key, fields);
-        size_t len = enter(reader, "%s%s", reader->path[0] ? "." : "", key);
+            return unknown_key(reader, yaml_line(yaml_document_get_node(&reader->document, pair->key)), key, fields);
+        size_t len = yaml_enter(reader, "%s%s", reader->path[0] ? "." : "", key);
         if (read_field(reader, yaml_document_get_node(&reader->document, pair->value), field, out) < 0)
             return -1;
-        leave(reader, len);
+        yaml_leave(reader, len);
     }
     return check_required(reader, node, fields);
 }
 
-static int syntax_error(struct reader *reader, const yaml_parser_t *parser)
+static int syntax_error(struct yaml_reader *reader, const yaml_parser_t *parser)
 {
     if (parser->error == YAML_MEMORY_ERROR)
-        return bad(reader, 1, "out of memory");
+        return yaml_bad(reader, 1, "out of memory");
     if (parser->error == YAML_READER_ERROR)
-        return bad(reader, parser->mark.line + 1, "not valid YAML: %s", parser->problem);
-    return bad(reader, parser->problem_mark.line + 1,
-               "not valid YAML: %s (indent with spaces, put texts with special characters in quotes)",
-               parser->problem ? parser->problem : "syntax error");
+        return yaml_bad(reader, parser->mark.line + 1, "not valid YAML: %s", parser->problem);
+    return yaml_bad(reader, parser->problem_mark.line + 1,
+                    "not valid YAML: %s (indent with spaces, put texts with special characters in quotes)",
+                    parser->problem ? parser->problem : "syntax error");
 }
 
 /* What a construct that is refused is called; NULL for those that are fine. */
@@ -482,11 +282,11 @@ static const char *refused(const yaml_event_t *event, int documents, int depth)
         return "tags (!name)";
     if (documents > 1)
         return "several documents (---)";
-    return depth > DEPTH_MAX ? "nesting so deep" : NULL;
+    return depth > DEPTH_MAX ? "so many nested levels" : NULL;
 }
 
 /* A first pass over the events: syntax, and what the document tree does not show any more. */
-static int check_events(struct reader *reader, yaml_parser_t *parser)
+static int check_events(struct yaml_reader *reader, yaml_parser_t *parser)
 {
     int documents = 0;
     int depth = 0;
@@ -502,21 +302,21 @@ static int check_events(struct reader *reader, yaml_parser_t *parser)
         size_t line = event.start_mark.line + 1;
         yaml_event_delete(&event);
         if (what)
-            return bad(reader, line, "%s are not supported here; write the values out", what);
+            return yaml_bad(reader, line, "%s are not supported here; write the values out", what);
     }
     return 0;
 }
 
-static int read_document(struct reader *reader, yaml_parser_t *parser, const struct yaml_field *fields, void *out)
+static int read_document(struct yaml_reader *reader, yaml_parser_t *parser, const struct yaml_field *fields, void *out)
 {
     if (!yaml_parser_load(parser, &reader->document))
         return syntax_error(reader, parser);
     const yaml_node_t *root = yaml_document_get_root_node(&reader->document);
     int result = 0;
-    if (!root || is_nothing(root))
+    if (!root || yaml_is_nothing(root))
         result = check_required(reader, NULL, fields);
     else if (root->type != YAML_MAPPING_NODE)
-        result = expected(reader, root, "keys and values (\"key: value\")");
+        result = yaml_expected(reader, root, "keys and values (\"key: value\")");
     else
         result = read_fields(reader, root, fields, out);
     yaml_document_delete(&reader->document);
@@ -526,11 +326,11 @@ static int read_document(struct reader *reader, yaml_parser_t *parser, const str
 int yaml_read(const char *text, size_t len, const char *file, const struct yaml_field *fields, void *out,
               struct error *err)
 {
-    struct reader reader = {.file = file, .err = err};
+    struct yaml_reader reader = {.file = file, .err = err};
     for (int pass = 0; pass < 2; pass++) {
         yaml_parser_t parser;
         if (!yaml_parser_initialize(&parser))
-            return bad(&reader, 1, "out of memory");
+            return yaml_bad(&reader, 1, "out of memory");
         yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
         yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
         int result = pass == 0 ? check_events(&reader, &parser) : read_document(&reader, &parser, fields, out);
