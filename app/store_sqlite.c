@@ -208,7 +208,8 @@ static int pragma_int(struct store *store, const char *sql, int64_t *value, stru
     return code == SQLITE_ROW ? 0 : failed(store, code, err);
 }
 
-/* The schema's version; refuses a file that another program or a newer Assay has made. */
+/* Inside a transaction, else another process's migration comes between the answers. The schema's version; refuses a
+ * file that another program or a newer Assay has made. */
 static int check_version(struct store *store, int64_t *version, struct error *err)
 {
     int64_t found = 0;
@@ -267,6 +268,13 @@ static int enter_wal(struct store *store, struct error *err)
     return 0;
 }
 
+static int read_version(struct store *store, int64_t *version, struct error *err)
+{
+    int status = execute(store, "BEGIN", err) < 0 ? -1 : check_version(store, version, err);
+    sqlite_rollback(store);
+    return status;
+}
+
 static int prepare(struct store *store, struct error *err)
 {
     int64_t version = 0;
@@ -276,7 +284,7 @@ static int prepare(struct store *store, struct error *err)
     sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
     sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
-    if (check_version(store, &version, err) < 0 || enter_wal(store, err) < 0 ||
+    if (read_version(store, &version, err) < 0 || enter_wal(store, err) < 0 ||
         execute(store,
                 "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864;"
                 "PRAGMA temp_store = MEMORY",
@@ -298,8 +306,8 @@ static int create_private(const char *path, struct error *err)
     if (fs_make_dirs(folder, 0700, err) < 0)
         return error_wrap(err, "database %s", path);
     AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600);
-    struct stat st;
-    if (fd < 0 || fstat(fd, &st) < 0) {
+    struct stat st = {0};
+    if (fd < 0 ? errno != EISDIR : fstat(fd, &st) < 0) {
         error_system(err, errno, "open database %s", path);
         if (err)
             err->code = ERROR_STORE;
