@@ -1,5 +1,6 @@
 #include "app/base/buf.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,8 @@ static int reserve(struct buf *buf, size_t extra)
 {
     if (buf->failed)
         return -1;
-    if (extra > buf->max || buf->len > buf->max - extra) {
+    size_t max = buf->max < SIZE_MAX / 4 ? buf->max : SIZE_MAX / 4; /* so that doubling cannot wrap */
+    if (extra > max || buf->len > max - extra) {
         buf->failed = true;
         return -1;
     }
