@@ -114,6 +114,11 @@ json_t *stage_failures(const struct test_report *report);
 
 /* ---- code ---- */
 
+/* The text after the language's safe fixes and its formatter; the text itself where the file on base is not kept in
+ * that format (so that the change stays small). Heap; NULL when the sandbox failed. */
+char *stage_tidy(struct pipeline *pipeline, const struct run *run, const char *path, const char *text,
+                 enum file_kind kind, struct error *err);
+
 /* What may be imported in the base tree; the language's probe runs once for a run (its answer is kept in run->scratch).
  * Freed by the caller. */
 struct import_rules *stage_import_rules(struct pipeline *pipeline, struct run *run, struct error *err);
@@ -123,7 +128,7 @@ struct import_rules *stage_import_rules(struct pipeline *pipeline, struct run *r
 int stage_apply_answer(struct pipeline *pipeline, struct run *run, const char *answer, const char *author,
                        struct error *err);
 
-/* The JSON schema of a structured code answer; owned by the caller. */
+/* The JSON schema of a structured code answer. Owned by the caller. */
 json_t *stage_code_schema(void);
 
 #endif

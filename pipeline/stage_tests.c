@@ -234,8 +234,9 @@ static int give_up(struct run *run, struct stage_result *result, const struct si
 static int lock(struct pipeline *pipeline, struct run *run, struct testfile *file, struct error *err)
 {
     const char *author = json_string_value(json_object_get(run->files_by, file->path));
-    if (change_put(&run->change, pipeline->tree, &pipeline->policy.forbidden_paths, file->path, file->text,
-                   strlen(file->text), FILE_TEST, author ? author : "spec", err) < 0)
+    AUTO_FREE char *text = stage_tidy(pipeline, run, file->path, file->text, FILE_TEST, err);
+    if (!text || change_put(&run->change, pipeline->tree, &pipeline->policy.forbidden_paths, file->path, text,
+                            strlen(text), FILE_TEST, author ? author : "spec", err) < 0)
         return error_wrap(err, "lock the tests");
     change_lock_tests(&run->change);
     return 0;
