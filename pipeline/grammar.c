@@ -90,6 +90,7 @@ static unsigned flags_of(const struct language *language, const char *type)
         {&language->nodes.sequences, NODE_SEQUENCE},
         {&language->nodes.refused, NODE_REFUSED},
         {&language->nodes.placeholders, NODE_PLACEHOLDER},
+        {&language->nodes.only_inside, NODE_ONLY_INSIDE},
     };
     unsigned flags = 0;
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)

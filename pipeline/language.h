@@ -48,6 +48,7 @@ struct language {
         struct yaml_texts floats;       /* literals that are compared with a tolerance */
         struct yaml_texts sequences;    /* literals whose elements can be compared with a tolerance */
         struct yaml_texts refused;      /* may not stand in an example's call or value: await, yield, := */
+        struct yaml_texts only_inside;  /* expressions only as a part of others: *a */
         struct yaml_texts placeholders; /* statements that stand for a body: pass, ... */
     } nodes;
     struct {                 /* tree-sitter queries beside the grammar's own tags.scm */

@@ -45,6 +45,7 @@ static const struct yaml_field node_fields[] = {
     TEXTS(nodes.floats, "floats", "floating-point literals"),
     TEXTS(nodes.sequences, "sequences", "literals whose elements are compared with a tolerance"),
     TEXTS(nodes.refused, "refused", "what an example may not hold"),
+    TEXTS(nodes.only_inside, "only_inside", "expressions only as a part of others"),
     TEXTS(nodes.placeholders, "placeholders", "statements that stand for a body"),
     {0},
 };

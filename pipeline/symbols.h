@@ -69,6 +69,8 @@ const struct symbol *symbols_find(const struct symbols *symbols, const char *nam
 bool symbols_is_expression(const struct language *language, const char *text);
 /* True when it is a literal built of constants only (numbers, strings, tuples, lists, dicts, sets, unary minus). */
 bool symbols_is_literal(const struct language *language, const char *text);
+/* True when it needs no parentheses beside an operator: a call, a member, a name, a literal. */
+bool symbols_is_simple(const struct language *language, const char *text);
 /* True when it is a literal that can be compared with a tolerance: a float, or a flat sequence that holds one. */
 bool symbols_is_approximable(const struct language *language, const char *text);
 /* True when it contains a float literal. */
