@@ -1,0 +1,467 @@
+#include "app/receiver.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <microhttpd.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "app/base/buf.h"
+#include "app/base/clock.h"
+#include "forge/webhook.h"
+
+enum {
+    TICK_MS = 250,          /* how often deadlines are looked at */
+    IDLE_S = 15,            /* libmicrohttpd's own limit: no byte for so long */
+    STOP_MS = 5000,         /* for open requests when we are to stop */
+    HEADERS_MAX = 64 * 1024 /* of one request, and libmicrohttpd's read buffer */
+};
+
+/* One of libmicrohttpd's connections; the list is there for the deadlines, which it does not have. */
+struct connection {
+    int fd;
+    bool busy; /* between a request's headers and its answer's end */
+    int64_t deadline_ms;
+    struct connection *next, **at;
+};
+
+struct receiver {
+    struct receiver_config config;
+    struct store *store;
+    const struct log *log;
+    struct MHD_Daemon *daemon;
+    struct connection *connections;
+    size_t in_flight; /* bytes of bodies in memory */
+};
+
+/* What a request is answered with when something is wrong with it. */
+struct refusal {
+    unsigned status;
+    const char *error; /* what to do about it; static */
+    const char *header, *value;
+};
+
+struct request {
+    const struct receiver_forge *forge; /* of POST /webhooks/<forge>, else NULL */
+    bool asks_store;                    /* GET /readyz */
+    struct refusal refusal;             /* status 0: none so far */
+    struct buf body;
+    size_t received; /* kept or thrown away */
+};
+
+static const struct refusal too_large = {413, "the body is larger than 25 MiB, the most that GitHub sends", NULL, NULL};
+static const struct refusal too_busy = {503, "too many deliveries at once; deliver it again later", "Retry-After",
+                                        "30"};
+static const struct refusal not_stored = {503, "the database cannot be written to now; deliver it again later",
+                                          "Retry-After", "30"};
+
+/* ---- answers ---- */
+
+static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status, const json_t *body,
+                              const char *header, const char *value)
+{
+    AUTO_FREE char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    if (!text)
+        return MHD_NO;
+    struct MHD_Response *response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_COPY);
+    if (!response)
+        return MHD_NO;
+    MHD_add_response_header(response, "Content-Type", "application/json");
+    MHD_add_response_header(response, "Cache-Control", "no-store");
+    if (header)
+        MHD_add_response_header(response, header, value);
+    enum MHD_Result result = MHD_queue_response(connection, status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+static enum MHD_Result refuse(struct MHD_Connection *connection, const struct refusal *refusal)
+{
+    json_auto_t *body = json_pack("{s:s}", "error", refusal->error);
+    return answer(connection, refusal->status, body, refusal->header, refusal->value);
+}
+
+static const char *header_of(struct MHD_Connection *connection, const char *name)
+{
+    return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+}
+
+/* ---- what can be said from the headers alone ---- */
+
+static const struct receiver_forge *find_forge(const struct receiver *receiver, const char *name)
+{
+    for (size_t i = 0; i < receiver->config.forge_count; i++)
+        if (strcmp(receiver->config.forges[i].name, name) == 0)
+            return &receiver->config.forges[i];
+    return NULL;
+}
+
+/* The path and the method: which of our three addresses is it? */
+static struct refusal route(const struct receiver *receiver, struct request *request, const char *path,
+                            const char *method)
+{
+    static const char prefix[] = "/webhooks/";
+    if (strncmp(path, prefix, strlen(prefix)) == 0) {
+        request->forge = find_forge(receiver, path + strlen(prefix));
+        if (!request->forge)
+            return (struct refusal){404, "no forge of this name is configured here", NULL, NULL};
+        return strcmp(method, "POST") == 0 ? (struct refusal){0}
+                                           : (struct refusal){405, "deliveries are sent by POST", "Allow", "POST"};
+    }
+    request->asks_store = strcmp(path, "/readyz") == 0;
+    if (!request->asks_store && strcmp(path, "/healthz") != 0)
+        return (struct refusal){404, "there is nothing at this address", NULL, NULL};
+    return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0
+               ? (struct refusal){0}
+               : (struct refusal){405, "this address is read by GET", "Allow", "GET, HEAD"};
+}
+
+static bool is_json(const char *type)
+{
+    static const char json[] = "application/json";
+    size_t len = type ? strcspn(type, " \t;") : 0;
+    return len == strlen(json) && strncasecmp(type, json, len) == 0;
+}
+
+static struct refusal check_type(const char *type)
+{
+    if (is_json(type))
+        return (struct refusal){0};
+    if (type && strncasecmp(type, "application/x-www-form-urlencoded", 33) == 0)
+        return (struct refusal){415, "choose application/json as the content type in the webhook's settings", NULL,
+                                NULL};
+    return (struct refusal){415, "the content type is not application/json", NULL, NULL};
+}
+
+struct framing {
+    int lengths, encodings;
+};
+
+static enum MHD_Result count_framing(void *context, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    struct framing *framing = context;
+    (void)kind;
+    (void)value;
+    framing->lengths += strcasecmp(name, "Content-Length") == 0;
+    framing->encodings += strcasecmp(name, "Transfer-Encoding") == 0;
+    return MHD_YES;
+}
+
+/* Two answers to how long the body is would be two readings of it, ours and a proxy's. */
+static struct refusal check_framing(struct MHD_Connection *connection, size_t max, size_t *length)
+{
+    struct framing framing = {0};
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, count_framing, &framing);
+    if (framing.lengths + framing.encodings > 1)
+        return (struct refusal){400, "the body's length is given more than once", NULL, NULL};
+    const char *text = header_of(connection, "Content-Length");
+    *length = text ? strtoull(text, NULL, 10) : 0;
+    return *length > max ? too_large : (struct refusal){0};
+}
+
+static struct refusal check_delivery(struct MHD_Connection *connection)
+{
+    if (!header_of(connection, "X-Hub-Signature-256"))
+        return (struct refusal){401, "X-Hub-Signature-256 is missing; set the webhook's secret on the forge", NULL,
+                                NULL};
+    if (!webhook_event_name_is_clean(header_of(connection, "X-GitHub-Event")))
+        return (struct refusal){400, "X-GitHub-Event is missing or is not an event's name", NULL, NULL};
+    if (!webhook_delivery_id_is_clean(header_of(connection, "X-GitHub-Delivery")))
+        return (struct refusal){400, "X-GitHub-Delivery is missing or is not a delivery's id", NULL, NULL};
+    return (struct refusal){0};
+}
+
+/* A refused body is read to its end and thrown away, so that the client gets to read the answer; unless it asked
+ * first (Expect) or announces more than twice what is allowed. */
+static enum MHD_Result begin(const struct receiver *receiver, struct MHD_Connection *connection,
+                             struct request *request, const char *path, const char *method)
+{
+    size_t length = 0;
+    struct refusal framing = check_framing(connection, receiver->config.body_max, &length);
+    request->refusal = framing.status == 400 ? framing : route(receiver, request, path, method);
+    if (!request->refusal.status)
+        request->refusal = framing;
+    if (!request->refusal.status && request->forge)
+        request->refusal = check_type(header_of(connection, "Content-Type"));
+    if (!request->refusal.status && request->forge)
+        request->refusal = check_delivery(connection);
+    bool at_once = length > 2 * receiver->config.body_max || header_of(connection, "Expect");
+    return request->refusal.status && at_once ? refuse(connection, &request->refusal) : MHD_YES;
+}
+
+/* ---- the body ---- */
+
+static void drop_body(struct receiver *receiver, struct request *request)
+{
+    receiver->in_flight -= request->body.len;
+    buf_release(&request->body);
+}
+
+/* MHD_NO closes the connection: for a body without end. */
+static enum MHD_Result take_piece(struct receiver *receiver, struct request *request, const char *data, size_t len)
+{
+    size_t max = receiver->config.body_max;
+    request->received += len;
+    if (request->received > 2 * max)
+        return MHD_NO;
+    if (!request->refusal.status && request->received > max)
+        request->refusal = too_large;
+    else if (!request->refusal.status && len > receiver->config.bodies_max - receiver->in_flight)
+        request->refusal = too_busy;
+    else if (!request->refusal.status && buf_add(&request->body, data, len) < 0)
+        request->refusal = too_busy;
+    else if (!request->refusal.status)
+        receiver->in_flight += len;
+    if (request->refusal.status)
+        drop_body(receiver, request);
+    return MHD_YES;
+}
+
+/* ---- the whole request ---- */
+
+static enum MHD_Result store_delivery(struct receiver *receiver, struct MHD_Connection *connection,
+                                      struct request *request)
+{
+    struct error err = {0};
+    bool fresh = false;
+    const struct delivery delivery = {
+        .forge = request->forge->name,
+        .id = (char *)header_of(connection, "X-GitHub-Delivery"),
+        .event = (char *)header_of(connection, "X-GitHub-Event"),
+        .payload = request->body.data,
+        .payload_len = request->body.len,
+        .received_ms = clock_wall_ms(),
+    };
+    struct log log = *receiver->log;
+    log.delivery = delivery.id;
+    if (store_delivery_add(receiver->store, &delivery, &fresh, &err) < 0) {
+        log_error(&log, "%s: %s", request->forge->name, err.message);
+        return refuse(connection, &not_stored);
+    }
+    log_info(&log, "%s: %s, %zu bytes%s", request->forge->name, delivery.event, delivery.payload_len,
+             fresh ? "" : ", was here before");
+    json_auto_t *body = json_pack("{s:s, s:s}", "status", "accepted", "delivery", delivery.id);
+    if (body && !fresh)
+        json_object_set_new(body, "duplicate", json_true());
+    return answer(connection, 202, body, NULL, NULL);
+}
+
+static enum MHD_Result finish(struct receiver *receiver, struct MHD_Connection *connection, struct request *request)
+{
+    if (request->refusal.status)
+        return refuse(connection, &request->refusal);
+    if (request->forge) {
+        const struct secret *secret = &request->forge->secret;
+        if (webhook_signature_is_right(secret->value, secret->len, buf_text(&request->body), request->body.len,
+                                       header_of(connection, "X-Hub-Signature-256")))
+            return store_delivery(receiver, connection, request);
+        log_warn(receiver->log, "%s: a delivery has a wrong signature; does the webhook's secret match the forge's?",
+                 request->forge->name);
+        const struct refusal wrong = {401, "the signature is wrong; is the webhook's secret the same on both sides?",
+                                      NULL, NULL};
+        return refuse(connection, &wrong);
+    }
+    struct error err = {0};
+    if (request->asks_store && store_ping(receiver->store, &err) < 0) {
+        log_error(receiver->log, "not ready: %s", err.message);
+        return refuse(connection, &not_stored);
+    }
+    json_auto_t *body = json_pack("{s:s}", "status", request->asks_store ? "ready" : "ok");
+    return answer(connection, 200, body, NULL, NULL);
+}
+
+/* ---- libmicrohttpd's callbacks ---- */
+
+static struct connection *connection_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info ? info->socket_context : NULL;
+}
+
+static void set_deadline(const struct receiver *receiver, struct connection *connection, bool busy)
+{
+    if (!connection)
+        return;
+    connection->busy = busy;
+    connection->deadline_ms = clock_monotonic_ms() + receiver->config.request_ms;
+}
+
+static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *path,
+                                  const char *method, const char *version, const char *data, size_t *len,
+                                  void **request_at)
+{
+    struct receiver *receiver = context;
+    struct request *request = *request_at;
+    (void)version;
+    if (!request) {
+        request = *request_at = calloc(1, sizeof *request);
+        if (!request)
+            return MHD_NO;
+        request->body = BUF_INIT(receiver->config.body_max);
+        set_deadline(receiver, connection_of(connection), true);
+        return begin(receiver, connection, request, path, method);
+    }
+    if (*len == 0)
+        return finish(receiver, connection, request);
+    size_t piece = *len;
+    *len = 0;
+    return take_piece(receiver, request, data, piece);
+}
+
+static void on_completed(void *context, struct MHD_Connection *connection, void **request_at,
+                         enum MHD_RequestTerminationCode code)
+{
+    struct receiver *receiver = context;
+    struct request *request = *request_at;
+    (void)code;
+    if (!request)
+        return;
+    drop_body(receiver, request);
+    free(request);
+    *request_at = NULL;
+    set_deadline(receiver, connection_of(connection), false);
+}
+
+static void on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct receiver *receiver = context;
+    struct connection *ours = *socket_context;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        ours = *socket_context = calloc(1, sizeof *ours);
+        if (!ours)
+            return; /* no deadline, but libmicrohttpd's idle limit */
+        ours->fd = info->connect_fd;
+        ours->next = receiver->connections;
+        ours->at = &receiver->connections;
+        if (ours->next)
+            ours->next->at = &ours->next;
+        receiver->connections = ours;
+        set_deadline(receiver, ours, false);
+    } else if (ours) {
+        *ours->at = ours->next;
+        if (ours->next)
+            ours->next->at = ours->at;
+        free(ours);
+        *socket_context = NULL;
+    }
+}
+
+__attribute__((format(printf, 2, 0))) static void on_complaint(void *context, const char *format, va_list args)
+{
+    const struct receiver *receiver = context;
+    AUTO_BUF struct buf text = BUF_INIT(KiB(4));
+    buf_vprintf(&text, format, args);
+    log_debug(receiver->log, "http: %s", buf_text(&text));
+}
+
+/* ---- running ---- */
+
+static void fill_defaults(struct receiver_config *config)
+{
+    if (!config->body_max)
+        config->body_max = MiB(25);
+    if (!config->bodies_max)
+        config->bodies_max = MiB(64);
+    if (!config->request_ms)
+        config->request_ms = 30 * 1000;
+    if (!config->connections_max)
+        config->connections_max = 64;
+}
+
+static struct MHD_Daemon *start_daemon(struct receiver *receiver)
+{
+    const struct MHD_OptionItem options[] = {
+        {MHD_OPTION_LISTEN_SOCKET, receiver->config.socket, NULL},
+        {MHD_OPTION_CONNECTION_LIMIT, receiver->config.connections_max, NULL},
+        {MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S, NULL},
+        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEADERS_MAX, NULL},
+        {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
+        {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, receiver},
+        {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, receiver},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    /* The logger comes first: it hears of complaints about the options behind it. */
+    return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, receiver,
+                            MHD_OPTION_EXTERNAL_LOGGER, on_complaint, receiver, MHD_OPTION_ARRAY, options,
+                            MHD_OPTION_END);
+}
+
+struct receiver *receiver_new(const struct receiver_config *config, struct store *store, const struct log *log,
+                              struct error *err)
+{
+    struct receiver *receiver = calloc(1, sizeof *receiver);
+    if (!receiver) {
+        close(config->socket);
+        error_set(err, ERROR_INTERNAL, "start the receiver: out of memory");
+        return NULL;
+    }
+    receiver->config = *config;
+    fill_defaults(&receiver->config);
+    receiver->store = store;
+    receiver->log = log;
+    fcntl(config->socket, F_SETFL, fcntl(config->socket, F_GETFL) | O_NONBLOCK);
+    receiver->daemon = start_daemon(receiver);
+    if (receiver->daemon)
+        return receiver;
+    close(config->socket);
+    free(receiver);
+    error_set(err, ERROR_IO, "start the receiver: the HTTP server does not start; is it out of files or memory?");
+    return NULL;
+}
+
+/* Ends what has taken too long: libmicrohttpd sees the end of the stream and cleans up. */
+static void enforce_deadlines(struct receiver *receiver, int64_t now_ms)
+{
+    for (struct connection *at = receiver->connections; at; at = at->next)
+        if (now_ms >= at->deadline_ms)
+            shutdown(at->fd, SHUT_RDWR);
+}
+
+static int turn(struct receiver *receiver, int stop_fd, bool *stop, struct error *err)
+{
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(receiver->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    MHD_UNSIGNED_LONG_LONG wait_ms = TICK_MS;
+    if (MHD_get_timeout(receiver->daemon, &wait_ms) != MHD_YES || wait_ms > TICK_MS)
+        wait_ms = TICK_MS;
+    struct pollfd fds[] = {{.fd = info->epoll_fd, .events = POLLIN}, {.fd = stop_fd, .events = POLLIN}};
+    if (poll(fds, 2, (int)wait_ms) < 0 && errno != EINTR)
+        return error_system(err, errno, "wait for requests");
+    if (MHD_run(receiver->daemon) != MHD_YES)
+        return error_set(err, ERROR_IO, "the HTTP server failed");
+    enforce_deadlines(receiver, clock_monotonic_ms());
+    *stop = fds[1].revents != 0;
+    return 0;
+}
+
+int receiver_run(struct receiver *receiver, int stop_fd, struct error *err)
+{
+    bool stop = false;
+    while (!stop)
+        if (turn(receiver, stop_fd, &stop, err) < 0)
+            return -1;
+    int64_t now = clock_monotonic_ms();
+    int64_t deadline = now + STOP_MS;
+    MHD_socket socket = MHD_quiesce_daemon(receiver->daemon);
+    for (struct connection *at = receiver->connections; at; at = at->next)
+        at->deadline_ms = at->busy ? deadline : now;
+    while (receiver->connections && clock_monotonic_ms() < deadline)
+        if (turn(receiver, -1, &stop, err) < 0)
+            break;
+    if (socket >= 0)
+        close(socket);
+    return 0;
+}
+
+void receiver_free(struct receiver *receiver)
+{
+    if (!receiver)
+        return;
+    MHD_stop_daemon(receiver->daemon);
+    free(receiver);
+}
