@@ -137,7 +137,7 @@ test('assay verify proves the pull request from its commits alone', options, asy
     const verified = await w.assay.command('verify', `${commits[0].id}^..${commits.at(-1).id}`, '--repo', tree);
     assert.equal(verified.status, 0, verified.out + verified.err);
     const broken = await w.assay.command('verify', `${commits[0].id}..${commits.at(-1).id}`, '--repo', tree);
-    assert.equal(broken.status, 1, 'the code commit alone has no tests that were red');
+    assert.notEqual(broken.status, 0, 'the code commit alone has no tests that were red');
 });
 
 test('the server stops within seconds of SIGTERM, and goes on where it was', options, async (t) => {
