@@ -86,6 +86,7 @@ json_t *stage_prompt_view(const struct pipeline *pipeline, const struct run *run
                              "notes", language ? language->prompt_notes : NULL, "criteria",
                              numbered(spec->criteria, spec->criteria_count), "examples", example_views(spec), "context",
                              run->context, "tests", file_views(run, FILE_TEST), "code", file_views(run, FILE_CODE));
+    json_object_set_new(view, "symbol_exists", json_boolean(json_object_get(run->scratch, "symbol_exists") != NULL));
     json_object_set_new(view, "has_criteria", json_boolean(spec->criteria_count > 0));
     json_object_set_new(view, "has_examples", json_boolean(spec->example_count > 0));
     json_object_set_new(view, "has_pieces", json_boolean(json_array_size(json_object_get(run->context, "pieces")) > 0));

@@ -10,6 +10,7 @@
 #include "app/base/json.h"
 #include "pipeline/answer.h"
 #include "pipeline/context.h"
+#include "pipeline/symbols.h"
 
 enum { MAX_QUESTIONS = 3, MAX_LISTED_FILES = 120, MAX_TREE_FILES = 20000 };
 
@@ -194,6 +195,80 @@ static void find_file(struct pipeline *pipeline, struct run *run, const struct l
     }
 }
 
+/* ---- what the text mentions ---- */
+
+static bool is_path_byte(char c)
+{
+    return isalnum((unsigned char)c) || strchr("_-./", c);
+}
+
+/* The one source file that the text names; two different ones decide nothing. Heap or NULL. */
+static char *mentioned_file(const struct pipeline *pipeline, const struct language *language, const char *text)
+{
+    AUTO_FREE char *found = NULL;
+    for (const char *at = text; *at;) {
+        size_t len = 0;
+        while (at[len] && is_path_byte(at[len]))
+            len++;
+        size_t kept = len;
+        while (kept && at[kept - 1] == '.')
+            kept--;
+        AUTO_FREE char *path = strndup(at, kept);
+        bool other = path && kept > 3 && is_target(pipeline, language, path) && (!found || strcmp(found, path) != 0);
+        if (other && found)
+            return NULL;
+        if (other)
+            found = STEAL(path);
+        at += len ? len : 1;
+    }
+    return STEAL(found);
+}
+
+static void find_mentioned_file(struct pipeline *pipeline, struct run *run, const struct language *language)
+{
+    AUTO_FREE char *path = run->spec.file ? NULL : mentioned_file(pipeline, language, run->spec.text);
+    if (path)
+        run->spec.file = STEAL(path);
+}
+
+/* The definition of the target file that the text names first in backticks ("`Stock.take` must …"). */
+static const struct symbol *mentioned_symbol(const struct symbols *symbols, const char *text)
+{
+    for (const char *open = text; (open = strchr(open, '`'));) {
+        open++;
+        size_t len = strcspn(open, "`\n(");
+        AUTO_FREE char *name = strndup(open, len);
+        const struct symbol *symbol = name && len && len < 128 ? symbols_find(symbols, name) : NULL;
+        if (symbol && symbol->kind != SYMBOL_VALUE)
+            return symbol;
+        open += strcspn(open, "`");
+        open += *open == '`';
+    }
+    return NULL;
+}
+
+/* A change to something that exists: its signature is what the file says today. */
+static void find_existing(struct pipeline *pipeline, struct run *run, const struct language *language)
+{
+    struct spec *spec = &run->spec;
+    AUTO_BUF struct buf text = BUF_INIT(MiB(4));
+    struct symbols symbols = {0};
+    if (!spec->file || change_read(&run->change, pipeline->tree, spec->file, &text, NULL) < 0 ||
+        symbols_parse(language, buf_text(&text), text.len, &symbols, NULL) < 0)
+        return;
+    AUTO_FREE char *words = text_format("%s\n%s", spec->title, spec->text);
+    const struct symbol *symbol = spec->symbol ? symbols_find(&symbols, spec->symbol)
+                                  : words      ? mentioned_symbol(&symbols, words)
+                                               : NULL;
+    if (symbol && !spec->symbol) {
+        spec->signature = strdup(symbol->signature);
+        spec->symbol = strdup(symbol->name);
+    }
+    if (symbol)
+        json_object_set_new(run->scratch, "symbol_exists", json_true());
+    symbols_release(&symbols);
+}
+
 /* A file in the spec that cannot be the target is the person's to mend: guessing another one would be wrong. */
 static int check_file(struct pipeline *pipeline, struct run *run, const struct language *language,
                       struct stage_result *result)
@@ -209,9 +284,60 @@ static int check_file(struct pipeline *pipeline, struct run *run, const struct l
     return 1;
 }
 
-int stage_spec(struct pipeline *pipeline, struct run *run, struct stage_result *result, struct error *err)
+/* A model's questions are worth a person's time only when the request gives little to go on and has not been asked
+ * about before; else the work goes on, and the open points are told as caveats. */
+static bool should_ask(const struct run *run)
+{
+    bool answered = strstr(run->spec.text, "\n## Answers\n") != NULL;
+    return json_array_size(run->questions) && !answered && !run->spec.example_count && !run->spec.criteria_count;
+}
+
+static int put_questions(struct run *run, struct stage_result *result)
+{
+    const char *first = json_text_at(json_array_get(run->questions, 0), "question", "");
+    run_stop(run, OUTCOME_QUESTION, "%s", first);
+    return stage_end(result, VERDICT_STOPPED, "asks: %s", first);
+}
+
+static void assume(struct run *run)
+{
+    size_t index;
+    json_t *question;
+    json_array_foreach (run->questions, index, question)
+        json_append_text(run->caveats, "Left open by the request: %s", json_text_at(question, "question", ""));
+    json_array_clear(run->questions);
+}
+
+/* What can be known without asking anybody. */
+static int read_facts(struct pipeline *pipeline, struct run *run, const struct language *language, struct error *err)
 {
     struct spec *spec = &run->spec;
+    if (spec->signature && !spec_set_signature(spec, language, spec->signature)) {
+        free(spec->signature);
+        spec->signature = NULL;
+    }
+    find_mentioned_file(pipeline, run, language);
+    if (!spec->signature)
+        spec_find_signature(spec, language);
+    find_file(pipeline, run, language);
+    find_existing(pipeline, run, language);
+    return spec_read_examples(spec, language, err);
+}
+
+static int fill_in(struct pipeline *pipeline, struct run *run, const struct language *language, struct error *err)
+{
+    if (run->spec.signature && run->spec.file)
+        return 0;
+    if (ask_model(pipeline, run, language, err) < 0)
+        return -1;
+    find_file(pipeline, run, language);
+    find_existing(pipeline, run, language);
+    return spec_read_examples(&run->spec, language, err); /* now that the symbol is known */
+}
+
+int stage_spec(struct pipeline *pipeline, struct run *run, struct stage_result *result, struct error *err)
+{
+    const struct spec *spec = &run->spec;
     if (!says_something(spec))
         return stop_with_question(run, result,
                                   "What should the code do? Please describe the behaviour, or give an example.");
@@ -222,28 +348,19 @@ int stage_spec(struct pipeline *pipeline, struct run *run, struct stage_result *
                                   "Which language and which file is this about? The repository has no file in a "
                                   "language that Assay knows.");
     const struct language *language = stage_language(pipeline, run, err);
-    if (!language)
+    if (!language || read_facts(pipeline, run, language, err) < 0)
         return -1;
-    if (spec->signature && !spec_set_signature(spec, language, spec->signature)) {
-        free(spec->signature);
-        spec->signature = NULL;
-    }
-    if (!spec->signature)
-        spec_find_signature(spec, language);
-    find_file(pipeline, run, language);
     if (check_file(pipeline, run, language, result))
         return 0;
-    if (spec_read_examples(spec, language, err) < 0)
+    if (fill_in(pipeline, run, language, err) < 0)
         return -1;
-    if ((!spec->signature || !spec->file) && ask_model(pipeline, run, language, err) < 0)
-        return -1;
-    find_file(pipeline, run, language);
+    if (should_ask(run))
+        return put_questions(run, result);
+    assume(run);
     if (!spec->signature)
         return stop_with_question(run, result, "What is the function's name, and what are its parameters?");
     if (!spec->file)
         return stop_with_question(run, result, "Which file should hold the code?");
-    if (spec_read_examples(spec, language, err) < 0) /* now that the symbol is known */
-        return -1;
     return stage_end(result, VERDICT_PASSED, "%s in %s, %zu examples, %zu criteria", spec->symbol, spec->file,
                      spec->example_count, spec->criteria_count);
 }
