@@ -58,6 +58,14 @@ int cgroups_find(struct cgroups *cgroups, struct error *err);
 /* The guest's group as the bundle names it ("linux.cgroupsPath"). Heap, owned by the caller. */
 char *cgroup_path(const struct cgroups *cgroups, const char *id);
 
+/* For a runtime that removes its group before we can read it, or that may not make one: a limited group of ours
+ * around the guest's (then named by cgroup_inner_path()), in which the runtime itself runs too. */
+int cgroup_make(const struct cgroups *cgroups, const char *id, const struct cgroup_limits *limits, struct error *err);
+char *cgroup_inner_path(const struct cgroups *cgroups, const char *id);
+
+/* Moves the calling process into the group that cgroup_make() made. -1 with errno. */
+int cgroup_enter(const struct cgroups *cgroups, const char *id);
+
 /* What the kernel counted. A group or file that is missing leaves that figure 0. */
 struct cgroup_readings cgroup_read(const struct cgroups *cgroups, const char *id);
 

@@ -1,15 +1,12 @@
 #include "sandbox/run.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +14,7 @@
 #include "app/base/digest.h"
 #include "app/base/fs.h"
 #include "sandbox/bundle.h"
+#include "sandbox/folder.h"
 #include "sandbox/runner.h"
 
 enum {
@@ -54,41 +52,6 @@ struct run {
     uint32_t next_file;
 };
 
-static int make_folder(struct run *run, struct error *err)
-{
-    /* The shared lock keeps a sweep from taking the folder between its making and its locking. */
-    AUTO_CLOSE int above = open(run->sandbox->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    run->folder = text_format("%s/%s", run->sandbox->folder, random_id(run->id));
-    if (above < 0 || !run->folder || flock(above, LOCK_SH) < 0 || mkdir(run->folder, 0700) < 0 ||
-        (run->lock = open(run->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 || flock(run->lock, LOCK_EX) < 0)
-        return error_system(err, errno, "make a folder for a run in %s", run->sandbox->folder);
-    return 0;
-}
-
-/* Removes one dead run's folder and group; leaves a living one alone. */
-static void sweep_one(const struct sandbox *sandbox, int above, const char *id)
-{
-    AUTO_CLOSE int folder = openat(above, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (folder >= 0 && flock(folder, LOCK_EX | LOCK_NB) == 0 && cgroup_remove(&sandbox->cgroups, id))
-        unlinkat(above, id, AT_REMOVEDIR);
-}
-
-int run_sweep(const struct sandbox *sandbox, struct error *err)
-{
-    DIR *dir = opendir(sandbox->folder);
-    if (!dir || flock(dirfd(dir), LOCK_EX) < 0) {
-        error_system(err, errno, "look through %s", sandbox->folder);
-        if (dir)
-            closedir(dir);
-        return -1;
-    }
-    for (struct dirent *entry; (entry = readdir(dir));)
-        if (strlen(entry->d_name) == RANDOM_ID_SIZE - 1)
-            sweep_one(sandbox, dirfd(dir), entry->d_name);
-    closedir(dir);
-    return 0;
-}
-
 static int check_request(const struct sandbox_request *request, struct error *err)
 {
     if (!request->argv || !request->argv[0])
@@ -110,7 +73,8 @@ static int check_request(const struct sandbox_request *request, struct error *er
 static int make_config(struct run *run, struct error *err)
 {
     const struct sandbox *sandbox = run->sandbox;
-    run->cgroup = cgroup_path(&sandbox->cgroups, run->id);
+    run->cgroup = sandbox->runtime.detaches ? cgroup_path(&sandbox->cgroups, run->id)
+                                            : cgroup_inner_path(&sandbox->cgroups, run->id);
     struct bundle bundle = {
         .argv = run->request->argv,
         .search_path = sandbox->workspace.rootfs.search_path,
@@ -166,14 +130,18 @@ static int open_ends(struct ends *ends, struct error *err)
 static int start_runner(struct run *run, struct error *err)
 {
     struct ends ends;
+    const struct sandbox *sandbox = run->sandbox;
+    if (!sandbox->runtime.detaches && cgroup_make(&sandbox->cgroups, run->id, &sandbox->limits, err) < 0)
+        return -1;
     if (open_ends(&ends, err) < 0)
         return -1;
     pid_t pid = fork();
     if (pid == 0) {
         close(ends.stop[1]);
         struct runner runner = {
-            .runtime = &run->sandbox->runtime,
-            .workspace = &run->sandbox->workspace,
+            .runtime = &sandbox->runtime,
+            .workspace = &sandbox->workspace,
+            .cgroups = &sandbox->cgroups,
             .request = run->request,
             .id = run->id,
             .folder = run->folder,
@@ -351,20 +319,34 @@ static void follow(struct run *run)
         ;
 }
 
-/* The runtime's last words on standard error. */
+/* The runtime's last words on standard error: a line of text, or of fields with the text as msg="…". Changes it. */
+static const char *last_words(char *text)
+{
+    size_t len = strlen(text);
+    while (len && text[len - 1] == '\n')
+        text[--len] = '\0';
+    char *line = strrchr(text, '\n');
+    line = line ? line + 1 : text;
+    char *message = strstr(line, "msg=\"");
+    if (!message)
+        return line;
+    char *to = line = message + strlen("msg=\"");
+    for (const char *from = line; *from && *from != '"'; from++) {
+        from += from[0] == '\\' && from[1];
+        *to++ = *from;
+    }
+    *to = '\0';
+    return line;
+}
+
+/* A command that cannot be executed is the caller's affair; anything else means that isolation could not be had. */
 static int refused(const struct run *run, struct error *err)
 {
-    const char *text = buf_text(&run->err_bytes);
-    size_t len = run->err_bytes.len;
-    while (len && text[len - 1] == '\n')
-        len--;
-    size_t start = len;
-    while (start && text[start - 1] != '\n')
-        start--;
-    bool missing =
-        memmem(text + start, len - start, "executable file", 15) || memmem(text + start, len - start, "stat ", 5);
-    return error_set(err, missing ? ERROR_NOT_FOUND : ERROR_SANDBOX, "start \"%.100s\" in the sandbox: %.*s",
-                     run->request->argv[0], (int)(len - start), text + start);
+    AUTO_FREE char *text = strdup(buf_text(&run->err_bytes));
+    const char *line = text ? last_words(text) : "";
+    bool command = strstr(line, "executable file") || strstr(line, "exec: ");
+    return error_set(err, command ? ERROR_NOT_FOUND : ERROR_SANDBOX, "start \"%.100s\" in the sandbox: %s",
+                     run->request->argv[0], line);
 }
 
 static enum sandbox_end judge(const struct run *run, const struct cgroup_readings *readings)
@@ -435,12 +417,8 @@ static void run_release(struct run *run)
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
         if (fds[i] >= 0)
             close(fds[i]);
-    if (run->runner > 0)
-        cgroup_remove(&run->sandbox->cgroups, run->id); /* what stays is swept later */
     if (run->folder)
-        rmdir(run->folder);
-    if (run->lock >= 0)
-        close(run->lock);
+        folder_remove(run->folder, run->id, &run->sandbox->cgroups, run->lock);
     buf_release(&run->out_bytes);
     buf_release(&run->err_bytes);
     buf_release(&run->frame_bytes);
@@ -483,7 +461,8 @@ int sandbox_run(struct sandbox *sandbox, const struct sandbox_request *request, 
 {
     struct run run;
     int done = -1;
-    if (run_init(&run, sandbox, request, err) == 0 && make_folder(&run, err) == 0 && make_config(&run, err) == 0 &&
+    if (run_init(&run, sandbox, request, err) == 0 &&
+        (run.folder = folder_make(sandbox->folder, run.id, &run.lock, err)) && make_config(&run, err) == 0 &&
         start_runner(&run, err) == 0) {
         follow(&run);
         done = conclude(&run, result, err);

@@ -1,4 +1,6 @@
-/* One run, seen from our side: starts the runner, reads what comes, enforces time, output and cancellation. */
+/* A prepared sandbox, shared by sandbox.c (makes it) and run.c (one run: starts the runner, reads what comes,
+ * enforces time, output and cancellation).
+ */
 #ifndef SANDBOX_RUN_H
 #define SANDBOX_RUN_H
 
@@ -18,8 +20,5 @@ struct sandbox {
     int64_t timeout_ms;
     char *folder; /* <state_dir>/sandbox, absolute: a folder for each run, locked while it lives */
 };
-
-/* Removes what runs have left whose processes are dead: their folders and groups. */
-int run_sweep(const struct sandbox *sandbox, struct error *err);
 
 #endif

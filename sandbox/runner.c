@@ -18,7 +18,7 @@
 
 /* What init says to the runner. */
 struct init_report {
-    enum {
+    enum init_event {
         INIT_STARTED,
         INIT_FAILED,  /* value: errno */
         INIT_REFUSED, /* by the runtime */
@@ -114,7 +114,7 @@ static int wait_for(pid_t pid)
     return status;
 }
 
-static void report(int fd, int what, int value)
+static void report(int fd, enum init_event what, int value)
 {
     struct init_report report = {.what = what, .value = value};
     if (write_all(fd, &report, sizeof report) < 0)
@@ -126,8 +126,9 @@ static _Noreturn void init_main(const struct runner *runner, int reports, int li
 {
     die_with_parent(lifeline);
     close(runner->frames);
-    bool mounted = mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == 0;
-    pid_t runtime = mounted ? start_runtime(runner) : -1;
+    bool ready = mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == 0 &&
+                 (runner->runtime->detaches || cgroup_enter(runner->cgroups, runner->id) == 0);
+    pid_t runtime = ready ? start_runtime(runner) : -1;
     if (runtime < 0) {
         report(reports, INIT_FAILED, errno);
         _exit(1);

@@ -20,6 +20,7 @@
 
 #include "app/base/buf.h"
 #include "app/base/error.h"
+#include "sandbox/cgroup.h"
 #include "sandbox/runtime.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/workspace.h"
@@ -28,6 +29,7 @@
 struct runner {
     const struct runtime *runtime;
     const struct workspace *workspace;
+    const struct cgroups *cgroups;
     const struct sandbox_request *request;
     const char *id;
     const char *folder; /* the run's, absolute */

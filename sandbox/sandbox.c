@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "app/base/fs.h"
+#include "sandbox/folder.h"
 #include "sandbox/run.h"
 
 enum { PIDS_MIN = 32 }; /* a runtime's own threads count until the guest has started */
@@ -80,7 +81,7 @@ struct sandbox *sandbox_new(const struct sandbox_config *config, const char *sta
     }
     if (check_config(config, err) == 0 && runtime_find(config->runtime, &sandbox->runtime, err) == 0 &&
         cgroups_find(&sandbox->cgroups, err) == 0 && workspace_init(&sandbox->workspace, config, tools, err) == 0 &&
-        make_folder(sandbox, state_dir, err) == 0 && run_sweep(sandbox, err) == 0) {
+        make_folder(sandbox, state_dir, err) == 0 && folder_sweep(sandbox->folder, &sandbox->cgroups, err) == 0) {
         sandbox->limits = (struct cgroup_limits){config->memory, config->pids, config->cpus};
         sandbox->timeout_ms = config->timeout_ms;
         return sandbox;
