@@ -22,11 +22,14 @@ struct repo; /* an open repository: a mirror of ours, or a person's own checkout
 int repo_library_start(struct error *err);
 void repo_library_stop(void);
 
-/* Where a remote is and what opens it; token may be NULL (public, or file system). Borrowed. The token is given by
- * callback as the password of "x-access-token": never in a URL, argv or configuration file, and to that host only. */
+/* Where a remote is and what opens it; token may be NULL (public, or file system). Borrowed. The token is the password
+ * of `user` in HTTP's Basic scheme: never in a URL, argv or configuration file, and to that host only. http, https and
+ * the file system are spoken. */
 struct repo_remote {
     const char *url;
+    const char *user; /* NULL: "x-access-token"; see forge_git_user() */
     const struct secret *token;
+    const char *extra_ref; /* for repo_fetch(): one more ref, "refs/pull/7/head", whose commits are wanted; or NULL */
     bool (*cancelled)(void *context); /* or NULL */
     void *cancel_context;
     int64_t timeout_ms; /* 0: 10 minutes */
