@@ -15,7 +15,6 @@ enum {
     TICK_MS = 200,          /* how often `cancelled` and the idle time are looked at */
     BACKOFF_FIRST_MS = 500, /* upper bound of the first pause, doubled for each further one */
     BACKOFF_MAX_MS = 30 * 1000,
-    RETRY_AFTER_MAX_S = 24 * 60 * 60,
     REDIRECTS_MAX = 5,
     HEADERS_MAX = 64 * 1024,
     RESPONSE_MAX = 32 * 1024 * 1024,
@@ -74,12 +73,6 @@ void http_client_free(struct http_client *client)
     free(client->user_agent);
     free(client);
     curl_global_cleanup();
-}
-
-void http_response_release(struct http_response *response)
-{
-    buf_release(&response->body);
-    buf_release(&response->headers);
 }
 
 /* Part of an address, owned by the caller (curl_free), or NULL. */
@@ -485,50 +478,4 @@ int http_send(struct http_client *client, const struct http_request *request, st
     error_clear(err); /* an earlier attempt may have set it */
     *response = got;
     return 0;
-}
-
-const char *http_header(const struct http_response *response, const char *name, char *value, size_t size)
-{
-    size_t name_len = strlen(name);
-    for (const char *line = buf_text(&response->headers); *line; line += strspn(line, "\n")) {
-        size_t len = strcspn(line, "\n");
-        if (len > name_len && line[name_len] == ':' && strncasecmp(line, name, name_len) == 0) {
-            const char *start = line + name_len + 1;
-            start += strspn(start, " \t");
-            snprintf(value, size, "%.*s", (int)(line + len - start), start);
-            return value;
-        }
-        line += len;
-    }
-    return NULL;
-}
-
-int64_t http_retry_after_ms(const struct http_response *response)
-{
-    char text[64];
-    if (!http_header(response, "Retry-After", text, sizeof text))
-        return 0;
-    char *end = text;
-    long long seconds = strtoll(text, &end, 10);
-    if (end == text || *end) {
-        time_t date = curl_getdate(text, NULL);
-        seconds = date < 0 ? 0 : date - clock_wall_ms() / 1000;
-    }
-    if (seconds < 0)
-        seconds = 0;
-    return (seconds < RETRY_AFTER_MAX_S ? seconds : RETRY_AFTER_MAX_S) * 1000;
-}
-
-char *http_escape(const char *text)
-{
-    struct buf out = BUF_INIT(strlen(text) * 3 + 1);
-    for (const char *at = text; *at; at++) {
-        unsigned char c = (unsigned char)*at;
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("-._~", c);
-        if (plain)
-            buf_putc(&out, *at);
-        else
-            buf_printf(&out, "%%%02X", (unsigned)c);
-    }
-    return buf_steal(&out, NULL);
 }

@@ -1,8 +1,8 @@
 /* HTTP client over libcurl: deadlines, retries with jitter, streaming, a response cap.
  *
  * Redirects are followed to the same host only (scheme, host and port), so credentials never travel
- * elsewhere; anything else is an error that names the address. TLS is verified. Proxy variables
- * (https_proxy, no_proxy) are honoured by libcurl. Nothing is logged here; errors carry method, host
+ * elsewhere; anything else is an error that names the address. Only 303 changes the method (to GET). TLS is verified.
+ * Proxy variables (https_proxy, no_proxy) are honoured by libcurl. Nothing is logged here; errors carry method, host
  * and path, never headers or query.
  */
 #ifndef APP_BASE_HTTP_H
@@ -32,10 +32,12 @@ struct http_request {
     size_t response_max;        /* cap on the body; 0: 32 MiB */
     int attempts;               /* 0 or 1: no retry. More: connection failures, 429, 502, 503 and 504 are tried again
                                    with exponential backoff and full jitter, after Retry-After where the server names it
-                                   (if that fits the deadline) */
+                                   (if that fits the deadline). A connection that breaks after it stood, or falls
+                                   silent, is only tried again for GET, HEAD, PUT, DELETE and OPTIONS: the server may
+                                   have done the rest; the error is retryable, so the caller can decide */
     /* Streaming: called with each piece of a 2xx body as it arrives; non-zero ends the call with ERROR_INPUT
-     * unless `cancelled` holds. When set, the body is not kept in the response, and an attempt whose body has begun is
-     * not retried. */
+     * unless `cancelled` holds. When set, such a body is not kept in the response (that of another status is), and an
+     * attempt whose body has begun is not retried. */
     int (*on_data)(void *context, const char *data, size_t len);
     void *data_context;
     bool (*cancelled)(void *context); /* asked several times a second; true ends the call with ERROR_CANCELLED */
