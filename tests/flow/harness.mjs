@@ -110,6 +110,15 @@ export function script(roles = {}) {
 
 // ---- the program ----
 
+/** Runs the binary in a folder; gives {status, out, err}. */
+export async function command(folder, args, environment = {}) {
+    const env = { PATH: process.env.PATH, HOME: folder, ASSAY_TOOLS: tools, LANG: 'C.UTF-8', ...environment };
+    return run(binary, args, { cwd: folder, env, maxBuffer: 64 << 20 }).then(
+        ({ stdout, stderr }) => ({ status: 0, out: stdout, err: stderr }),
+        ({ code, stdout, stderr }) => ({ status: code, out: stdout, err: stderr }),
+    );
+}
+
 function children(pid) {
     const found = [];
     for (const name of readdirSync('/proc').filter((each) => /^\d+$/.test(each))) {
@@ -206,11 +215,7 @@ export class Assay {
 
     /** Runs another command with the same configuration; gives {status, out, err}. */
     async command(...args) {
-        const options = { cwd: this.folder, env: this.environment, maxBuffer: 64 << 20 };
-        return run(binary, [args[0], '--config', this.file, ...args.slice(1)], options).then(
-            ({ stdout, stderr }) => ({ status: 0, out: stdout, err: stderr }),
-            ({ code, stdout, stderr }) => ({ status: code, out: stdout, err: stderr }),
-        );
+        return command(this.folder, [args[0], '--config', this.file, ...args.slice(1)], this.environment);
     }
 
     async jobs() {

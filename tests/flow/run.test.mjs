@@ -1,0 +1,113 @@
+// `assay run`: the same pipeline in a checkout, without a forge.
+import assert from 'node:assert/strict';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { GitRepository, git } from '../fake/git.mjs';
+import { FakeModel } from '../fake/model.mjs';
+import { cannotRun, command, fenced, script, SHOP, SPEC, WORSE_CODE } from './harness.mjs';
+
+const options = { skip: cannotRun, timeout: 120_000 };
+
+async function checkout(t, handler = script()) {
+    const folder = mkdtempSync(join(tmpdir(), 'assay run ')); // with blanks, on purpose
+    const model = await new FakeModel(handler).start();
+    const tree = join(folder, 'shop');
+    cpSync(SHOP, tree, { recursive: true });
+    await git(tree, 'init', '--quiet', '--initial-branch=main');
+    await git(tree, 'add', '--all');
+    await git(tree, 'commit', '--quiet', '-m', 'Start');
+    const models = ['tests', 'implement', 'repair'].map((name) => ({
+        name,
+        kind: 'openai',
+        base_url: `${model.url}/v1`,
+        model: name,
+    }));
+    const routes = { tests: ['tests'], implement: ['implement'], repair: ['repair'] };
+    writeFileSync(join(folder, 'assay.yml'), JSON.stringify({ state_dir: join(folder, 'state'), models, routes }));
+    writeFileSync(join(folder, 'SPEC.md'), `# ${SPEC.title}\n\n${SPEC.body}`);
+    t.after(async () => {
+        await model.stop();
+        rmSync(folder, { recursive: true });
+        model.check();
+    });
+    const run = (...args) =>
+        command(folder, ['run', 'SPEC.md', '--config', join(folder, 'assay.yml'), '--repo', tree, ...args]);
+    return { folder, tree, model, run };
+}
+
+test('makes a branch with two commits and leaves the checkout as it is', options, async (t) => {
+    const { tree, run } = await checkout(t);
+    const head = (await git(tree, 'rev-parse', 'HEAD')).toString();
+    const { status, out, err } = await run();
+    assert.equal(status, 0, err);
+    assert.match(out, /^proven/);
+    const branches = Object.keys(await new GitRepository(tree).branches());
+    assert.deepEqual(branches, ['assay/slugs-for-product-pages', 'main']);
+    const log = await new GitRepository(tree).log('main', branches[0]);
+    assert.equal(log.length, 2);
+    assert.equal((await git(tree, 'status', '--porcelain')).toString(), '');
+    assert.equal((await git(tree, 'rev-parse', 'HEAD')).toString(), head);
+});
+
+test('prints a diff that applies', options, async (t) => {
+    const { folder, tree, run } = await checkout(t);
+    const { status, out } = await run('--output', 'diff');
+    assert.equal(status, 0);
+    writeFileSync(join(folder, 'change.diff'), out);
+    await git(tree, 'apply', '--check', join(folder, 'change.diff'));
+    assert.deepEqual(Object.keys(await new GitRepository(tree).branches()), ['main']);
+});
+
+test('prints JSON as documented', options, async (t) => {
+    const { run } = await checkout(t);
+    const { status, out } = await run('--output', 'json');
+    assert.equal(status, 0);
+    const value = JSON.parse(out);
+    for (const name of [
+        'status',
+        'files',
+        'diff',
+        'evidence',
+        'caveats',
+        'assumptions',
+        'rounds',
+        'models',
+        'tokens',
+        'cost_usd',
+        'seconds',
+        'stages',
+    ])
+        assert.equal(name in value, true, name);
+    assert.equal(value.status, 'proven');
+    assert.deepEqual(value.files.map((file) => file.kind).sort(), ['code', 'test']);
+});
+
+test('what cannot be proven is exit status 1 and no branch', options, async (t) => {
+    const { tree, run } = await checkout(t, script({ implement: fenced(WORSE_CODE), repair: fenced(WORSE_CODE) }));
+    const { status, out } = await run();
+    assert.equal(status, 1);
+    assert.match(out, /^needs-human/);
+    assert.deepEqual(Object.keys(await new GitRepository(tree).branches()), ['main']);
+});
+
+test('a model that is down is exit status 3', options, async (t) => {
+    const { run } = await checkout(t, () => ({ status: 401 }));
+    const { status, err } = await run();
+    assert.equal(status, 3, err);
+    assert.equal(err.trim().split('\n').at(-1).includes('401'), true, err);
+});
+
+for (const [what, args, pattern] of [
+    ['an unknown output', ['--output', 'poem'], /poem/],
+    ['a repository that is not there', ['--repo', '/nonexistent'], /nonexistent/],
+    ['a base that is not there', ['--base', 'nonsense'], /nonsense/],
+])
+    test(`${what} is exit status 2 and one line`, options, async (t) => {
+        const { run } = await checkout(t);
+        const { status, err } = await run(...args);
+        assert.equal(status, 2, err);
+        assert.match(err.trim(), pattern);
+        assert.equal(err.trim().split('\n').length, 1, err);
+    });
