@@ -67,5 +67,44 @@ $(foreach d,base sandbox forge pipeline app,$(eval $(call UNIT_RULE,$d)))
 $(PROBE): tests/probe/probe.c
 	$(Q)mkdir -p $(@D) && $(CC) -std=gnu17 -D_GNU_SOURCE $(WARN) -O1 -static -o $@ $<
 
+# ---- tests, checks, benchmarks ----
+
+test: unit flow
+unit: $(UNIT_TESTS) $(PROBE) $(BUILD)/assay
+	$(Q)tests/run packages && tests/unit/run $(BUILD)
+flow: $(BUILD)/assay
+	$(Q)ASSAY_BINARY=$(BUILD)/assay tests/run fake && ASSAY_BINARY=$(BUILD)/assay tests/run flow
+
+asan:
+	$(Q)$(MAKE) BUILD=$(BUILD)-asan SANITIZE=address,undefined OPTIMISE='-O1 -g' unit
+fuzz:
+	$(Q)tests/fuzz/run $(BUILD)-fuzz
+bench: all $(PROBE) $(BUILD)/tests/bench/sandbox
+	$(Q)$(BUILD)/tests/bench/sandbox
+lint:
+	$(Q)tools/lint
+
+demo: all
+	$(Q)deploy/demo $(BUILD)/assay
+
+install: all
+	install -Dm755 $(BUILD)/assay $(DESTDIR)$(PREFIX)/bin/assay
+	install -Dm644 deploy/assay.service $(DESTDIR)$(PREFIX)/lib/systemd/system/assay.service
+	install -Dm644 deploy/assay.example.yml $(DESTDIR)$(PREFIX)/share/doc/assay/assay.example.yml
+	install -Dm644 deploy/python-tools.txt $(DESTDIR)$(PREFIX)/share/assay/python-tools.txt
+	install -Dm755 deploy/bootstrap $(DESTDIR)$(PREFIX)/share/assay/bootstrap
+
+clean:
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-fuzz
+
+help:
+	@echo 'make [all]    build $(BUILD)/assay'
+	@echo 'make test     unit and flow tests          make asan   unit tests under ASan and UBSan'
+	@echo 'make lint     clang-tidy, clang-format, include directions'
+	@echo 'make demo     the main job on the bundled example repository'
+	@echo 'make bench    benchmarks                   make fuzz   each fuzz target for a short time'
+	@echo 'make install  DESTDIR, PREFIX ($(PREFIX))   make clean'
+
+.PHONY: all test unit flow asan fuzz bench lint demo install clean help
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 .DELETE_ON_ERROR:

@@ -294,7 +294,7 @@ static int run_here(const struct options *options, const struct config *config, 
 
 int cli_run(int argc, char **argv, struct error *err)
 {
-    struct options options;
+    struct options options = {0};
     struct config config = {0};
     struct checkout checkout = {0};
     struct engine engine = {0};
