@@ -2,7 +2,7 @@
  *
  * A route lists model names, weakest first. A call starts at the step asked for (escalation); when that model
  * is overloaded, limited or down, the next one on the route is asked, and when none is left the call fails with
- * ERROR_MODEL. Every attempt that a server answered is reported to the caller with its tokens and price, and the
+ * ERROR_MODEL. Every attempt is reported to the caller with its tokens and price, failed ones too, and the
  * budget is checked *before* each call against an upper estimate: the job stops before it passes its bound
  * (ERROR_BUDGET).
  */
@@ -67,6 +67,7 @@ struct model_call {
     const char *template_digest;
     const char *request_digest; /* SHA-256 of the request body */
     int64_t tokens_in, tokens_out, tokens_cached;
+    bool tokens_estimated; /* the server did not say, or the attempt broke off: counted from bytes, never as nothing */
     double cost_usd;
     int64_t elapsed_ms;
     const char *error; /* NULL when it answered */
