@@ -141,7 +141,7 @@ static void show(struct progress *progress, enum job_state state, const char *ou
 {
     struct error err = {0};
     struct job job;
-    progress->shown_ms = clock_monotonic_ms();
+    progress->held_back = false;
     if (store_job_get(progress->store, progress->job, &job, &err) == 0) {
         struct job shown = job;
         shown.state = state;
@@ -150,12 +150,21 @@ static void show(struct progress *progress, enum job_state state, const char *ou
         put(progress, &shown, &err);
         job_release(&job);
     }
+    progress->shown_ms = clock_monotonic_ms();
     if (err.code)
         log_warn(progress->log, "progress comment: %s", err.message);
 }
 
 void progress_show(struct progress *progress)
 {
+    progress->held_back = true;
+    progress_tick(progress);
+}
+
+void progress_tick(struct progress *progress)
+{
+    if (!progress->held_back)
+        return;
     if (!progress->shown_ms || clock_monotonic_ms() - progress->shown_ms >= PROGRESS_EVERY_MS)
         show(progress, JOB_RUNNING, "", "");
 }

@@ -26,11 +26,15 @@ struct progress {
     int64_t job, number; /* the issue or pull request on which it stands */
     int64_t comment_id;  /* 0: not known yet; looked for by its marker, then noted in the store as comment_id */
     int64_t shown_ms;    /* monotonic time of the last edit; 0: never */
+    bool held_back;      /* there is something newer than that */
 };
 
 /* Shows how the job stands now: after a stage began or ended, throttled. A failure is a log line, never the job's end.
  */
 void progress_show(struct progress *progress);
+
+/* Shows what was held back, when its time has come; to be called while a stage runs. */
+void progress_tick(struct progress *progress);
 
 /* The same at once, as the job will stand: before the store knows, so that a crash between the two cannot leave a
  * comment that says "working". */

@@ -80,18 +80,3 @@ char *reply_plain_line(const char *text, size_t max)
         len--;
     return strndup(buf_text(&line), len);
 }
-
-char *reply_fence(const char *text)
-{
-    size_t longest = 2;
-    for (size_t run; *text; text += run + (text[run] != '\0')) {
-        run = strspn(text, "`");
-        longest = run > longest ? run : longest;
-    }
-    char *fence = malloc(longest + 2);
-    if (fence) {
-        memset(fence, '`', longest + 1);
-        fence[longest + 1] = '\0';
-    }
-    return fence;
-}

@@ -35,7 +35,4 @@ int reply_put(struct forge *forge, const struct forge_repo *repo, int64_t number
  * forge would act on, at most `max` bytes, cut between characters. Heap; NULL without memory. */
 char *reply_plain_line(const char *text, size_t max);
 
-/* A fence of backticks that no run in `text` closes; heap. */
-char *reply_fence(const char *text);
-
 #endif

@@ -1,0 +1,462 @@
+/* Claims jobs and runs each in a process of its own: heartbeat, deadline, cancellation, and what becomes of a job whose
+ * process has died. It holds no forge: what is to be said there, a small process of the job says. */
+#include "app/worker.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "app/attempt.h"
+#include "app/base/clock.h"
+#include "app/base/digest.h"
+#include "app/base/fs.h"
+#include "app/cli.h"
+#include "app/config.h"
+#include "app/source.h"
+#include "app/stop.h"
+
+enum {
+    TICK_MS = 200,
+    LEASE_MS = 30 * 1000,
+    EXTEND_MS = 5 * 1000,  /* between two heartbeats */
+    LOOK_MS = 600,         /* between two looks for a wish to cancel */
+    RECOVER_MS = 5 * 1000, /* between two looks for jobs of dead workers */
+    GRACE_MS = 20 * 1000,  /* from SIGTERM to SIGKILL: time to say goodbye on the forge */
+    DRAIN_MS = 10 * 1000,  /* how long a running job may go on when the worker is stopped */
+    BURY_MS = 3 * 60 * 1000,
+    NAME_MAX_BYTES = 128
+};
+
+/* One job that is being carried out (or buried). */
+struct slot {
+    int64_t job; /* 0: the slot is free */
+    int attempt;
+    pid_t pid; /* 0: it has ended, and what follows is not decided yet */
+    int status;
+    enum worker_cause cause;
+    bool lost; /* the job is not ours any more */
+    struct worker_verdict verdict;
+    bool burying;
+    int64_t started_ms, extend_ms, look_ms, kill_ms; /* monotonic: when it began, when each is due; 0: never */
+};
+
+struct worker {
+    struct config config;
+    const char *config_path;
+    struct log log;
+    struct store *store;
+    struct stop stop;
+    int lock;
+    char name[NAME_MAX_BYTES];
+    struct slot *slots;
+    size_t slot_count;
+    int64_t recover_ms, drain_ms;
+};
+
+/* ---- processes ---- */
+
+static _Noreturn void become(char *const argv[], pid_t parent)
+{
+    stop_unblock();
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() == parent) /* else it died before the line above */
+        execv("/proc/self/exe", argv);
+    _exit(127);
+}
+
+static int spawn(struct worker *worker, struct slot *slot, char *const argv[], struct error *err)
+{
+    pid_t parent = getpid();
+    pid_t pid = fork();
+    if (pid < 0)
+        return error_system(err, errno, "start a process for job %lld", (long long)slot->job);
+    if (pid == 0)
+        become(argv, parent);
+    setpgid(pid, pid);
+    int64_t now = clock_monotonic_ms();
+    slot->pid = pid;
+    slot->started_ms = now;
+    slot->look_ms = now + LOOK_MS;
+    slot->kill_ms = 0;
+    slot->cause = CAUSE_NONE;
+    log_info(&worker->log, "job %lld, attempt %d: process %d%s", (long long)slot->job, slot->attempt, (int)pid,
+             slot->burying ? " says how it ended" : "");
+    return 0;
+}
+
+static const char *state_option(enum job_state state)
+{
+    return state == JOB_CANCELLED ? "cancelled" : state == JOB_FAILED ? "failed" : "needs-human";
+}
+
+static int start(struct worker *worker, struct slot *slot, struct error *err)
+{
+    char id[32];
+    char attempt[32];
+    char *argv[12] = {"assay", "job", id, "--attempt", attempt};
+    size_t count = 5;
+    snprintf(id, sizeof id, "%lld", (long long)slot->job);
+    snprintf(attempt, sizeof attempt, "%d", slot->attempt);
+    if (worker->config_path) {
+        argv[count++] = "--config";
+        argv[count++] = (char *)worker->config_path;
+    }
+    if (slot->burying) {
+        argv[count++] = "--bury";
+        argv[count++] = slot->verdict.reason;
+        argv[count++] = "--as";
+        argv[count++] = (char *)state_option(slot->verdict.state);
+    }
+    return spawn(worker, slot, argv, err);
+}
+
+static void signal_group(const struct slot *slot, int number)
+{
+    kill(-slot->pid, number);
+    kill(slot->pid, number);
+}
+
+static void end_process(struct slot *slot, enum worker_cause cause)
+{
+    if (slot->kill_ms)
+        return;
+    slot->cause = cause;
+    slot->kill_ms = clock_monotonic_ms() + GRACE_MS;
+    signal_group(slot, SIGTERM);
+}
+
+/* ---- what becomes of a job ---- */
+
+static void remove_workspace(struct worker *worker, const char *name)
+{
+    struct error err = {0};
+    AUTO_FREE char *work = source_work_dir(&worker->config);
+    AUTO_FREE char *path = text_format("%s/%s", work, name);
+    if (path && fs_remove_tree(path, &err) < 0)
+        log_warn(&worker->log, "%s", err.message);
+}
+
+static void free_slot(struct worker *worker, struct slot *slot)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%lld-%d", (long long)slot->job, slot->attempt);
+    remove_workspace(worker, name);
+    *slot = (struct slot){0};
+}
+
+static int note_tries(struct worker *worker, const struct slot *slot, struct error *err)
+{
+    json_auto_t *tries = json_pack("{s:i, s:i}", "crashed", slot->verdict.crashed, "outside", slot->verdict.outside);
+    return store_job_publish(worker->store, slot->job, "tries", tries, err);
+}
+
+/* A burial that failed, too: the store at least knows. */
+static int finish_without_words(struct worker *worker, struct slot *slot, struct error *err)
+{
+    const struct worker_verdict *verdict = &slot->verdict;
+    const char *outcome = verdict->state == JOB_DONE ? "needs-human" : "";
+    if (store_job_finish(worker->store, slot->job, verdict->state, outcome, verdict->reason, err) < 0)
+        return -1;
+    log_warn(&worker->log, "job %lld ended and nobody on the forge was told: %s", (long long)slot->job,
+             verdict->reason);
+    free_slot(worker, slot);
+    return 0;
+}
+
+static int carry_on(struct worker *worker, struct slot *slot, struct error *err)
+{
+    struct job job;
+    if (store_job_get(worker->store, slot->job, &job, err) < 0)
+        return -1;
+    slot->verdict = worker_judge(&job, slot->status, slot->cause, worker->config.limits.job_timeout_ms);
+    job_release(&job);
+    log_info(&worker->log, "job %lld %s: %s", (long long)slot->job,
+             slot->verdict.next == NEXT_BURY ? "ends" : "is put back", slot->verdict.reason);
+    if (note_tries(worker, slot, err) < 0)
+        return -1;
+    if (slot->verdict.next == NEXT_BURY) {
+        slot->burying = true;
+        return start(worker, slot, err);
+    }
+    int64_t not_before_ms = clock_wall_ms() + slot->verdict.wait_ms;
+    if (store_job_requeue(worker->store, slot->job, not_before_ms, slot->verdict.reason, err) < 0)
+        return -1;
+    free_slot(worker, slot);
+    return 0;
+}
+
+/* The process has ended. If the job still runs by the store's word and is ours, something must be done about it. */
+static void settle(struct worker *worker, struct slot *slot)
+{
+    struct error err = {0};
+    bool cancel;
+    int status = slot->lost ? error_set(&err, ERROR_CONFLICT, "lost")
+                            : store_job_extend(worker->store, slot->job, worker->name, clock_wall_ms() + LEASE_MS,
+                                               &cancel, &err);
+    if (status < 0 && err.code == ERROR_CONFLICT) {
+        log_info(&worker->log, "job %lld: process ended", (long long)slot->job);
+        free_slot(worker, slot);
+        return;
+    }
+    if (status == 0)
+        status = slot->burying ? finish_without_words(worker, slot, &err) : carry_on(worker, slot, &err);
+    if (status < 0) /* and again at the next tick */
+        log_error(&worker->log, "%s", err.message);
+}
+
+/* ---- watching over a process ---- */
+
+static bool reap(struct slot *slot)
+{
+    int status;
+    pid_t got = waitpid(slot->pid, &status, WNOHANG);
+    if (got == 0 || (got < 0 && errno == EINTR))
+        return false;
+    kill(-slot->pid, SIGKILL); /* what it may have left in its group */
+    slot->status = got < 0 ? 0 : status;
+    slot->pid = 0;
+    return true;
+}
+
+static void extend(struct worker *worker, struct slot *slot, int64_t now)
+{
+    struct error err = {0};
+    bool cancel = false;
+    slot->extend_ms = now + EXTEND_MS;
+    if (store_job_extend(worker->store, slot->job, worker->name, clock_wall_ms() + LEASE_MS, &cancel, &err) == 0)
+        return;
+    log_warn(&worker->log, "%s", err.message);
+    if (err.code != ERROR_CONFLICT)
+        return;
+    struct job job; /* it may have finished a moment ago: then its process is about to end */
+    if (store_job_get(worker->store, slot->job, &job, NULL) < 0)
+        return;
+    slot->lost = job.state == JOB_RUNNING || job.state == JOB_QUEUED;
+    if (slot->lost)
+        signal_group(slot, SIGKILL);
+    job_release(&job);
+}
+
+static void look_for_cancel(struct worker *worker, struct slot *slot, int64_t now)
+{
+    struct job job;
+    slot->look_ms = now + LOOK_MS;
+    if (slot->burying || store_job_get(worker->store, slot->job, &job, NULL) < 0)
+        return;
+    if (job.cancel_requested && job.state == JOB_RUNNING)
+        end_process(slot, CAUSE_CANCELLED);
+    job_release(&job);
+}
+
+static void watch(struct worker *worker, struct slot *slot, int64_t now)
+{
+    int64_t limit_ms = slot->burying ? BURY_MS : worker->config.limits.job_timeout_ms;
+    if (now >= slot->extend_ms)
+        extend(worker, slot, now);
+    if (now >= slot->look_ms)
+        look_for_cancel(worker, slot, now);
+    if (now - slot->started_ms >= limit_ms)
+        end_process(slot, CAUSE_LATE);
+    if (worker->stop.asked > 1 || (worker->drain_ms && now >= worker->drain_ms && !slot->burying))
+        end_process(slot, CAUSE_DRAINED);
+    if (slot->kill_ms && now >= slot->kill_ms)
+        signal_group(slot, SIGKILL);
+}
+
+static void attend(struct worker *worker, struct slot *slot)
+{
+    if (slot->pid && !reap(slot))
+        watch(worker, slot, clock_monotonic_ms());
+    if (!slot->pid)
+        settle(worker, slot);
+}
+
+/* ---- claiming ---- */
+
+static int claim(struct worker *worker, struct slot *slot, bool *found, struct error *err)
+{
+    struct job job;
+    if (store_job_claim(worker->store, worker->name, clock_wall_ms(), LEASE_MS,
+                        (int)worker->config.limits.jobs_per_repository, &job, found, err) < 0)
+        return -1;
+    if (!*found)
+        return 0;
+    *slot = (struct slot){.job = job.id, .attempt = job.attempt, .extend_ms = clock_monotonic_ms() + EXTEND_MS};
+    job_release(&job);
+    return start(worker, slot, err);
+}
+
+static void claim_all(struct worker *worker)
+{
+    bool found = true;
+    for (size_t i = 0; found && i < worker->slot_count; i++) {
+        struct error err = {0};
+        if (worker->slots[i].job)
+            continue;
+        if (claim(worker, &worker->slots[i], &found, &err) < 0) {
+            log_error(&worker->log, "%s", err.message);
+            return;
+        }
+    }
+}
+
+static void recover(struct worker *worker)
+{
+    struct error err = {0};
+    size_t count = 0;
+    int64_t now = clock_monotonic_ms();
+    if (now < worker->recover_ms)
+        return;
+    worker->recover_ms = now + RECOVER_MS;
+    if (store_jobs_recover(worker->store, clock_wall_ms(), &count, &err) < 0)
+        log_error(&worker->log, "%s", err.message);
+    else if (count > 0)
+        log_warn(&worker->log, "%zu jobs of a dead worker are queued again", count);
+}
+
+static bool is_idle(const struct worker *worker)
+{
+    for (size_t i = 0; i < worker->slot_count; i++)
+        if (worker->slots[i].job)
+            return false;
+    return true;
+}
+
+static void loop(struct worker *worker)
+{
+    while (!worker->drain_ms || !is_idle(worker)) {
+        for (size_t i = 0; i < worker->slot_count; i++)
+            if (worker->slots[i].job)
+                attend(worker, &worker->slots[i]);
+        if (!worker->drain_ms) {
+            recover(worker);
+            claim_all(worker);
+        }
+        if (stop_wait(&worker->stop, TICK_MS) && !worker->drain_ms) {
+            worker->drain_ms = clock_monotonic_ms() + DRAIN_MS;
+            log_info(&worker->log, "stopping: no new jobs");
+        }
+    }
+}
+
+/* ---- starting ---- */
+
+/* One worker for a state directory, so that at its start whatever carries its name is known to be dead. */
+static int take_lock(struct worker *worker, struct error *err)
+{
+    AUTO_FREE char *path = text_format("%s/worker.lock", worker->config.state_dir);
+    if (fs_make_dirs(worker->config.state_dir, 0700, err) < 0)
+        return -1;
+    worker->lock = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
+    if (worker->lock < 0)
+        return error_system(err, errno, "open %s/worker.lock", worker->config.state_dir);
+    if (flock(worker->lock, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    log_warn(&worker->log, "another worker uses %s; waiting for its end (give this one a state_dir of its own?)",
+             worker->config.state_dir);
+    while (flock(worker->lock, LOCK_EX | LOCK_NB) < 0)
+        if (stop_wait(&worker->stop, TICK_MS))
+            return error_set(err, ERROR_CANCELLED, "stopped while another worker used the state directory");
+    return 0;
+}
+
+/* A name that outlives restarts and that no other machine has. */
+static int take_name(struct worker *worker, struct error *err)
+{
+    AUTO_FREE char *path = text_format("%s/worker-id", worker->config.state_dir);
+    AUTO_BUF struct buf text = BUF_INIT(NAME_MAX_BYTES - 1);
+    if (path && fs_exists(path) && fs_read(path, &text, NULL) == 0 && text.len > 0) {
+        snprintf(worker->name, sizeof worker->name, "%s", buf_text(&text));
+        return 0;
+    }
+    char host[64] = "host";
+    char id[RANDOM_ID_SIZE];
+    gethostname(host, sizeof host - 1);
+    snprintf(worker->name, sizeof worker->name, "%.60s-%.12s", host, random_id(id));
+    return fs_write_atomic(path, worker->name, strlen(worker->name), 0600, err);
+}
+
+/* Jobs that ran under our name when we died need not wait for their lease to pass. */
+static int release_own(struct worker *worker, struct error *err)
+{
+    struct job_filter filter = {.state = JOB_RUNNING, .limit = 1000};
+    struct job *jobs = NULL;
+    size_t count = 0;
+    int64_t now = clock_wall_ms();
+    if (store_jobs(worker->store, &filter, &jobs, &count, err) < 0)
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        struct error other = {0};
+        bool cancel;
+        if (store_job_extend(worker->store, jobs[i].id, worker->name, now - 1, &cancel, &other) == 0)
+            log_info(&worker->log, "job %lld was ours when the worker died", (long long)jobs[i].id);
+    }
+    jobs_free(jobs, count);
+    return 0;
+}
+
+static void remove_dead_workspaces(struct worker *worker)
+{
+    AUTO_FREE char *work = source_work_dir(&worker->config);
+    DIR *dir = work ? opendir(work) : NULL;
+    for (struct dirent *entry; dir && (entry = readdir(dir));)
+        if (entry->d_name[0] != '.')
+            remove_workspace(worker, entry->d_name);
+    if (dir)
+        closedir(dir);
+}
+
+static int worker_open(struct worker *worker, struct error *err)
+{
+    if (config_load(worker->config_path, 0, &worker->config, err) < 0 || stop_watch(&worker->stop, err) < 0 ||
+        take_lock(worker, err) < 0 || take_name(worker, err) < 0)
+        return -1;
+    worker->slot_count = (size_t)worker->config.workers;
+    worker->slots = calloc(worker->slot_count, sizeof *worker->slots);
+    worker->store = worker->slots ? store_open(worker->config.database, err) : NULL;
+    if (!worker->store)
+        return worker->slots ? -1 : error_set(err, ERROR_INTERNAL, "start the worker: out of memory");
+    remove_dead_workspaces(worker);
+    return release_own(worker, err);
+}
+
+static void worker_close(struct worker *worker)
+{
+    if (worker->store)
+        store_close(worker->store);
+    free(worker->slots);
+    stop_release(&worker->stop);
+    if (worker->lock >= 0)
+        close(worker->lock);
+    config_release(&worker->config);
+}
+
+int cli_work(int argc, char **argv, struct error *err)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {0}};
+    struct worker worker = {.log = log_open("worker"), .stop = {.fd = -1}, .lock = -1};
+    if (cli_wants_help(argc, argv))
+        return 0;
+    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        if (option != 'c')
+            return error_set(err, ERROR_USAGE, "work: unknown option; see assay work --help");
+        worker.config_path = optarg;
+    }
+    int status = worker_open(&worker, err);
+    if (status == 0) {
+        log_info(&worker.log, "ready: %s, %zu jobs at once", worker.name, worker.slot_count);
+        loop(&worker);
+        log_info(&worker.log, "stopped");
+    }
+    worker_close(&worker);
+    return status;
+}
