@@ -64,6 +64,14 @@ $(BUILD)/tests/unit/$1/%: tests/unit/$1/%.c $(foreach f,$(LIBS_$1),$(call archiv
 endef
 $(foreach d,base sandbox forge pipeline app,$(eval $(call UNIT_RULE,$d)))
 
+# Fuzz targets link everything; the benchmark only what it measures.
+LINK_ALL = $(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(LDFLAGS) $(filter -f%,$1) -o $@ $< -Wl,--start-group $(sort $(filter %.a,$^ $1)) -Wl,--end-group $(LDLIBS)
+libraries: $(foreach f,$(FOLDERS),$(call archive,$f)) $(BUILD)/grammars.a
+$(BUILD)/tests/fuzz/%: tests/fuzz/%.c libraries
+	$(call LINK_ALL,-fsanitize=fuzzer $(foreach f,$(FOLDERS),$(call archive,$f)) $(BUILD)/grammars.a)
+$(BUILD)/tests/bench/%: tests/bench/%.c $(foreach f,$(FOLDERS),$(call archive,$f)) $(BUILD)/grammars.a
+	$(call LINK_ALL)
+
 $(PROBE): tests/probe/probe.c
 	$(Q)mkdir -p $(@D) && $(CC) -std=gnu17 -D_GNU_SOURCE $(WARN) -O1 -static -o $@ $<
 
@@ -105,6 +113,7 @@ help:
 	@echo 'make bench    benchmarks                   make fuzz   each fuzz target for a short time'
 	@echo 'make install  DESTDIR, PREFIX ($(PREFIX))   make clean'
 
-.PHONY: all test unit flow asan fuzz bench lint demo install clean help
+
+.PHONY: all libraries test unit flow asan fuzz bench lint demo install clean help
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 .DELETE_ON_ERROR:
