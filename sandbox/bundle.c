@@ -6,7 +6,10 @@
 #include "app/base/buf.h"
 #include "sandbox/seccomp.h"
 
-enum { OPEN_FILES = 16384 };
+enum {
+    OPEN_FILES = 16384,
+    FILE_SLACK = 65536, /* so that a full disk says ENOSPC before this limit sends SIGXFSZ */
+};
 
 /* Shown by the kernel to everybody, of use to nobody who runs tests; the list of the OCI defaults. */
 static const char *const masked_paths[] = {
@@ -91,7 +94,7 @@ static json_t *config_rlimits(int64_t disk)
     getrlimit(RLIMIT_NOFILE, &files);
     rlim_t open_files = files.rlim_max < OPEN_FILES ? files.rlim_max : OPEN_FILES;
     return json_pack("[o, o, o]", rlimit("RLIMIT_NOFILE", open_files), rlimit("RLIMIT_CORE", 0),
-                     rlimit("RLIMIT_FSIZE", (rlim_t)disk));
+                     rlimit("RLIMIT_FSIZE", (rlim_t)disk + FILE_SLACK));
 }
 
 /* True when the environment sets the variable that `entry` ("NAME=value") names. */

@@ -25,7 +25,7 @@ struct bundle {
     gid_t gid;
     struct cgroup_limits limits;
     bool limits_swap;
-    int64_t disk;       /* also the largest file */
+    int64_t disk;       /* bytes that the guest may write: bounds the largest file */
     const char *cgroup; /* linux.cgroupsPath */
 };
 
