@@ -73,6 +73,14 @@ static bool take_fence(struct reader *reader, const char *text)
     return true;
 }
 
+static int start(struct reader *reader, const char *body, struct error *err)
+{
+    if (strnlen(body, COMMENT_MAX) == COMMENT_MAX)
+        return error_set(err, ERROR_LIMIT, "a comment of more than %d bytes is not read", COMMENT_MAX);
+    *reader = (struct reader){.at = body, .line = BUF_INIT(COMMENT_MAX)};
+    return 0;
+}
+
 static bool next_line(struct reader *reader)
 {
     if (!*reader->at)
@@ -107,7 +115,7 @@ static bool command_word(const struct reader *reader, char word[static COMMENT_W
     if (!reader->plain || indent_of(buf_text(&reader->line), &text) > 3 || *text++ != '/')
         return false;
     size_t len = strcspn(text, " \t");
-    if (len == 0 || len > COMMENT_WORD_MAX)
+    if (!isalpha((unsigned char)*text) || len > COMMENT_WORD_MAX)
         return false;
     for (size_t i = 0; i < len; i++)
         word[i] = (char)tolower((unsigned char)text[i]);
@@ -141,7 +149,7 @@ static int end_command(struct comment_commands *commands, struct buf *text, stru
 static int read_commands(struct reader *reader, bool (*begins)(const char *word), struct comment_commands *commands,
                          struct error *err)
 {
-    AUTO_BUF struct buf text = BUF_INIT(COMMENT_MAX);
+    AUTO_BUF struct buf text = BUF_INIT(2 * COMMENT_MAX);
     char word[COMMENT_WORD_MAX + 1];
     const char *rest;
     while (next_line(reader)) {
@@ -165,8 +173,10 @@ static int read_commands(struct reader *reader, bool (*begins)(const char *word)
 int comment_read_commands(const char *body, bool (*begins)(const char *word), struct comment_commands *out,
                           struct error *err)
 {
-    struct reader reader = {.at = body, .line = BUF_INIT(COMMENT_MAX)};
+    struct reader reader;
     struct comment_commands commands = {0};
+    if (start(&reader, body, err) < 0)
+        return -1;
     int status = read_commands(&reader, begins, &commands, err);
     buf_release(&reader.line);
     if (status < 0) {
@@ -211,10 +221,12 @@ static int add_box(struct comment_box **boxes, size_t *count, const char *text, 
 
 int comment_read_boxes(const char *body, struct comment_box **boxes, size_t *count, struct error *err)
 {
-    struct reader reader = {.at = body, .line = BUF_INIT(COMMENT_MAX)};
+    struct reader reader;
     struct comment_box *found = NULL;
     size_t found_count = 0;
     int status = 0;
+    if (start(&reader, body, err) < 0)
+        return -1;
     while (status == 0 && next_line(&reader)) {
         bool ticked;
         const char *text = reader.plain ? box_text(buf_text(&reader.line), &ticked) : NULL;

@@ -30,7 +30,8 @@ enum {
     LOOK_MS = 600,         /* between two looks for a wish to cancel */
     RECOVER_MS = 5 * 1000, /* between two looks for jobs of dead workers */
     GRACE_MS = 20 * 1000,  /* from SIGTERM to SIGKILL: time to say goodbye on the forge */
-    DRAIN_MS = 10 * 1000,  /* how long a running job may go on when the worker is stopped */
+    DRAIN_MS = 3 * 1000,   /* how long a running job may go on when the worker is stopped: it loses one stage at most */
+    DRAIN_GRACE_MS = 6 * 1000,
     BURY_MS = 3 * 60 * 1000,
     NAME_MAX_BYTES = 128
 };
@@ -130,7 +131,7 @@ static void end_process(struct slot *slot, enum worker_cause cause)
     if (slot->kill_ms)
         return;
     slot->cause = cause;
-    slot->kill_ms = clock_monotonic_ms() + GRACE_MS;
+    slot->kill_ms = clock_monotonic_ms() + (cause == CAUSE_DRAINED ? DRAIN_GRACE_MS : GRACE_MS);
     signal_group(slot, SIGTERM);
 }
 
