@@ -62,20 +62,26 @@ static int64_t control_number(const struct cgroups *cgroups, const char *id, enu
     return -1;
 }
 
-static int64_t or_zero(int64_t value)
+/* The larger of the numbers in the guest's group and in the one inside it that a runtime in the foreground makes:
+ * version 1, and pids.events before Linux 6.11, count only in the group where it happens. 0 when there is none. */
+static int64_t reading(const struct cgroups *cgroups, const char *id, enum cgroup_controller controller,
+                       const char *file, const char *key)
 {
-    return value < 0 ? 0 : value;
+    char inner[CGROUP_PATH_MAX];
+    snprintf(inner, sizeof inner, "%s/guest", id);
+    int64_t outside = control_number(cgroups, id, controller, file, key);
+    int64_t inside = control_number(cgroups, inner, controller, file, key);
+    int64_t larger = inside > outside ? inside : outside;
+    return larger < 0 ? 0 : larger;
 }
 
 struct cgroup_readings cgroup_read(const struct cgroups *cgroups, const char *id)
 {
     bool v2 = cgroups->version == 2;
     return (struct cgroup_readings){
-        .oom_kills = or_zero(
-            control_number(cgroups, id, CGROUP_MEMORY, v2 ? "memory.events" : "memory.oom_control", "oom_kill")),
-        .pids_refused = or_zero(control_number(cgroups, id, CGROUP_PIDS, "pids.events", "max")),
-        .memory_peak =
-            or_zero(control_number(cgroups, id, CGROUP_MEMORY, v2 ? "memory.peak" : "memory.max_usage_in_bytes", "")),
+        .oom_kills = reading(cgroups, id, CGROUP_MEMORY, v2 ? "memory.events" : "memory.oom_control", "oom_kill"),
+        .pids_refused = reading(cgroups, id, CGROUP_PIDS, "pids.events", "max"),
+        .memory_peak = reading(cgroups, id, CGROUP_MEMORY, v2 ? "memory.peak" : "memory.max_usage_in_bytes", ""),
     };
 }
 

@@ -46,6 +46,7 @@ struct run {
     enum stop_reason reason;
     bool refused, ended;
     struct frame_end end;
+    struct cgroup_readings readings;
     struct error failure; /* set when the run failed */
     struct sandbox_file *files;
     size_t file_count;
@@ -264,6 +265,17 @@ static void drain(int *fd, struct buf *bytes)
     bytes->failed = bytes->failed || (size_t)got > room;
 }
 
+/* A runtime in the foreground takes its group with it, so what was read on the way counts as well. */
+static void keep_largest(struct cgroup_readings *kept, struct cgroup_readings now)
+{
+    if (now.oom_kills > kept->oom_kills)
+        kept->oom_kills = now.oom_kills;
+    if (now.pids_refused > kept->pids_refused)
+        kept->pids_refused = now.pids_refused;
+    if (now.memory_peak > kept->memory_peak)
+        kept->memory_peak = now.memory_peak;
+}
+
 /* What is asked a few times a second. */
 static void tick(struct run *run, int64_t now)
 {
@@ -272,7 +284,8 @@ static void tick(struct run *run, int64_t now)
     if (request->cancelled && request->cancelled(request->cancel_context))
         stop(run, STOP_CANCELLED);
     /* A guest that was refused a process has its result already; a fork bomb would only burn the time that is left. */
-    if (run->reason == STOP_NONE && cgroup_read(&run->sandbox->cgroups, run->id).pids_refused > 0)
+    keep_largest(&run->readings, cgroup_read(&run->sandbox->cgroups, run->id));
+    if (run->readings.pids_refused > 0)
         stop(run, STOP_PIDS);
 }
 
@@ -349,13 +362,13 @@ static int refused(const struct run *run, struct error *err)
                      run->request->argv[0], line);
 }
 
-static enum sandbox_end judge(const struct run *run, const struct cgroup_readings *readings)
+static enum sandbox_end judge(const struct run *run)
 {
     if (run->reason == STOP_OUTPUT)
         return SANDBOX_TOO_MUCH_OUTPUT;
-    if (readings->oom_kills > 0)
+    if (run->readings.oom_kills > 0)
         return SANDBOX_OUT_OF_MEMORY;
-    if (readings->pids_refused > 0)
+    if (run->readings.pids_refused > 0)
         return SANDBOX_TOO_MANY_PROCESSES;
     if (run->end.full)
         return SANDBOX_DISK_FULL;
@@ -364,7 +377,7 @@ static enum sandbox_end judge(const struct run *run, const struct cgroup_reading
     return WIFSIGNALED(run->end.wait_status) ? SANDBOX_SIGNALLED : SANDBOX_EXITED;
 }
 
-static void fill_result(struct run *run, const struct cgroup_readings *readings, struct sandbox_result *result)
+static void fill_result(struct run *run, struct sandbox_result *result)
 {
     bool by_itself = run->ended && !run->end.stopped;
     int status = run->end.wait_status;
@@ -373,7 +386,7 @@ static void fill_result(struct run *run, const struct cgroup_readings *readings,
         WEXITSTATUS(status) < 128 + NSIG)
         status = run->end.wait_status = WEXITSTATUS(status) - 128;
     *result = (struct sandbox_result){
-        .end = judge(run, readings),
+        .end = judge(run),
         .exit_status = by_itself && WIFEXITED(status) ? WEXITSTATUS(status) : -1,
         .signal = by_itself && WIFSIGNALED(status) ? WTERMSIG(status) : 0,
         .out = run->out_bytes,
@@ -381,7 +394,7 @@ static void fill_result(struct run *run, const struct cgroup_readings *readings,
         .files = STEAL(run->files),
         .file_count = run->file_count,
         .elapsed_ms = clock_monotonic_ms() - run->began,
-        .memory_peak = readings->memory_peak,
+        .memory_peak = run->readings.memory_peak,
     };
     result->out.failed = result->err.failed = false; /* the end says it */
     run->out_bytes = run->err_bytes = BUF_INIT(0);
@@ -389,7 +402,7 @@ static void fill_result(struct run *run, const struct cgroup_readings *readings,
 
 static int conclude(struct run *run, struct sandbox_result *result, struct error *err)
 {
-    struct cgroup_readings readings = cgroup_read(&run->sandbox->cgroups, run->id);
+    keep_largest(&run->readings, cgroup_read(&run->sandbox->cgroups, run->id));
     if (run->reason == STOP_CANCELLED)
         return error_set(err, ERROR_CANCELLED, "the run in the sandbox was cancelled");
     if (run->failure.code != ERROR_NONE)
@@ -398,7 +411,7 @@ static int conclude(struct run *run, struct sandbox_result *result, struct error
         return refused(run, err);
     if (!run->ended && run->reason == STOP_NONE)
         return error_set(err, ERROR_SANDBOX, "the sandbox's runner ended without a result; was it killed?");
-    fill_result(run, &readings, result);
+    fill_result(run, result);
     return 0;
 }
 

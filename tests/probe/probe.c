@@ -156,17 +156,17 @@ static int do_connect(char **args)
 {
     static const struct {
         const char *name;
-        int family, type;
+        int family, type, protocol;
     } sockets[] = {
-        {"vsock", AF_VSOCK, SOCK_STREAM},
-        {"packet", AF_PACKET, SOCK_RAW},
-        {"alg", AF_ALG, SOCK_SEQPACKET},
-        {"raw", AF_INET, SOCK_RAW},
+        {"vsock", AF_VSOCK, SOCK_STREAM, 0},
+        {"packet", AF_PACKET, SOCK_RAW, 0},
+        {"alg", AF_ALG, SOCK_SEQPACKET, 0},
+        {"raw", AF_INET, SOCK_RAW, IPPROTO_ICMP},
     };
     try_connect("127.0.0.1", (int)strtol(args[0], NULL, 10));
     try_connect("192.0.2.1", 80);
     for (size_t i = 0; i < sizeof sockets / sizeof *sockets; i++)
-        tell(sockets[i].name, socket(sockets[i].family, sockets[i].type, 0));
+        tell(sockets[i].name, socket(sockets[i].family, sockets[i].type, sockets[i].protocol));
     return 0;
 }
 
