@@ -175,4 +175,15 @@ static inline void fail_with(int fd, int n, struct seen *seen, int port)
     say(fd, "HTTP/1.1 422 Unprocessable\r\nConnection: close\r\n\r\nreason");
 }
 
+static inline void trickle(int fd, int n, struct seen *seen, int port)
+{
+    (void)n, (void)port;
+    hear(fd, seen);
+    say(fd, OK_HEAD "\r\n");
+    for (int i = 0; i < 200; i++) {
+        clock_sleep_ms(50);
+        say(fd, "x");
+    }
+}
+
 #endif

@@ -98,17 +98,6 @@ static void test_only_the_final_headers_count(void **state)
 
 /* ---- failures ---- */
 
-static void trickle(int fd, int n, struct seen *seen, int port)
-{
-    (void)n, (void)port;
-    hear(fd, seen);
-    say(fd, OK_HEAD "\r\n");
-    for (int i = 0; i < 200; i++) {
-        clock_sleep_ms(50);
-        say(fd, "x");
-    }
-}
-
 static void test_a_silent_server_is_given_up(void **state)
 {
     (void)state;
@@ -116,12 +105,12 @@ static void test_a_silent_server_is_given_up(void **state)
     int64_t before = clock_monotonic_ms();
     struct error err =
         assert_fails(&server, "/path?token=1", (struct http_request){.idle_timeout_ms = 300}, ERROR_TIMEOUT);
-    assert_in_range(clock_monotonic_ms() - before, 300, 3 * SECONDS);
+    assert_in_range(clock_monotonic_ms() - before, 300, 10 * SECONDS);
     assert_true(err.retryable);
     assert_string_equal(err.message, "GET 127.0.0.1/path: the server sent nothing for 0.3 s");
     before = clock_monotonic_ms();
     err = assert_fails(&server, "/", (struct http_request){.timeout_ms = 300}, ERROR_TIMEOUT);
-    assert_in_range(clock_monotonic_ms() - before, 300, 3 * SECONDS);
+    assert_in_range(clock_monotonic_ms() - before, 300, 10 * SECONDS);
     assert_string_equal(err.message, "GET 127.0.0.1/: not done within the 0.3 s allowed");
     stop(&server);
 }
@@ -133,7 +122,7 @@ static void test_a_slow_server_has_until_the_deadline(void **state)
     struct http_request request = {.idle_timeout_ms = 500, .timeout_ms = 1500};
     int64_t before = clock_monotonic_ms();
     struct error err = assert_fails(&server, "/", request, ERROR_TIMEOUT);
-    assert_in_range(clock_monotonic_ms() - before, 1500, 5 * SECONDS);
+    assert_in_range(clock_monotonic_ms() - before, 1500, 10 * SECONDS);
     assert_non_null(strstr(err.message, "not done within"));
     stop(&server);
 }

@@ -119,7 +119,7 @@ static bool should_stop(void *context)
 static void test_a_request_to_stop_is_honoured(void **state)
 {
     (void)state;
-    answer *const servers[] = {silent, endless, chunks};
+    answer *const servers[] = {silent, endless, trickle};
     for (size_t i = 0; i < sizeof servers / sizeof servers[0]; i++) {
         struct server server = start(servers[i]);
         struct stopper stopper = {.after = 3};
@@ -130,7 +130,7 @@ static void test_a_request_to_stop_is_honoured(void **state)
         request.data_context = &stream;
         int64_t before = clock_monotonic_ms();
         assert_fails(&server, "/", request, ERROR_CANCELLED);
-        assert_in_range(clock_monotonic_ms() - before, 350, 3 * SECONDS);
+        assert_in_range(clock_monotonic_ms() - before, 350, 10 * SECONDS);
         assert_int_equal(stopper.asked, 3); /* a fast stream does not make it ask more often */
         buf_release(&stream.text);
         stop(&server);
@@ -152,7 +152,7 @@ static void test_a_pause_can_be_interrupted(void **state)
     struct http_request request = {.cancelled = should_stop, .cancel_context = &stopper, .attempts = 3};
     int64_t before = clock_monotonic_ms();
     assert_fails(&server, "/", request, ERROR_CANCELLED);
-    assert_in_range(clock_monotonic_ms() - before, 0, 4 * SECONDS);
+    assert_in_range(clock_monotonic_ms() - before, 0, 10 * SECONDS);
     stop(&server);
 }
 

@@ -207,7 +207,7 @@ static void test_time_is_bounded(void **state)
     assert_true(result.timed_out);
     assert_int_equal(result.signal, SIGTERM);
     assert_string_equal(buf_text(&result.out), "before\n");
-    assert_in_range(result.elapsed_ms, 250, 1900);
+    assert_in_range(result.elapsed_ms, 250, 10 * SECONDS);
     proc_result_release(&result);
 }
 
@@ -218,7 +218,7 @@ static void test_who_ignores_a_request_is_killed(void **state)
     run_shell("trap '' TERM; sleep 60 & while :; do sleep 1; done", (struct proc_request){.timeout_ms = 200}, &result);
     assert_true(result.timed_out);
     assert_int_equal(result.signal, SIGKILL);
-    assert_in_range(result.elapsed_ms, 2000, 6 * SECONDS);
+    assert_in_range(result.elapsed_ms, 2000, 15 * SECONDS);
     proc_result_release(&result);
 }
 
@@ -269,7 +269,7 @@ static void test_a_stray_that_holds_the_pipes_does_not_hold_us(void **state)
     (void)state;
     struct proc_result result;
     run_shell("setsid sh -c 'echo $$; exec sleep 20' & sleep 0.5; echo end", (struct proc_request){0}, &result);
-    assert_in_range(result.elapsed_ms, 500, 5 * SECONDS);
+    assert_in_range(result.elapsed_ms, 500, 15 * SECONDS);
     assert_non_null(strstr(buf_text(&result.out), "end\n"));
     kill((pid_t)strtol(buf_text(&result.out), NULL, 10), SIGKILL);
     proc_result_release(&result);
@@ -290,7 +290,7 @@ static void test_a_request_to_stop_is_honoured(void **state)
     int64_t before = clock_monotonic_ms();
     assert_int_equal(run((const char *[]){"sleep", "60", NULL}, request, &result, &err), -1);
     assert_int_equal(err.code, ERROR_CANCELLED);
-    assert_in_range(clock_monotonic_ms() - before, 300, 3 * SECONDS);
+    assert_in_range(clock_monotonic_ms() - before, 300, 10 * SECONDS);
     assert_int_equal(asked, 3);
     proc_result_release(&result);
 }
