@@ -9,6 +9,7 @@
 #define APP_CLI_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 
 #include "app/base/error.h"
@@ -25,6 +26,18 @@ const struct cli_command *cli_find(const char *name); /* in the table of app/mai
 
 /* True after printing the command's help to standard output when an argument is --help or -h. */
 bool cli_wants_help(int argc, char **argv);
+
+/* A long option: it sets a flag or takes a value. A table ends with a NULL name. */
+struct cli_option {
+    const char *name;
+    bool *flag;
+    const char **value;
+};
+
+/* Reads the options and exactly `count` other arguments into `arguments`, in any order; ERROR_USAGE names what is
+ * wrong and where the help is. All is borrowed from argv. */
+int cli_options(int argc, char **argv, const struct cli_option *options, const char **arguments, size_t count,
+                struct error *err);
 
 /* The command functions. */
 int cli_serve(int argc, char **argv, struct error *err);

@@ -394,11 +394,12 @@ static void more_connections_than_allowed_wait_for_their_turn(void **state)
 {
     struct server *server = *state;
     enum { CLIENTS = 24 };
+    static const char request[] = "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     start(server, (struct receiver_config){.connections_max = 8});
     int fds[CLIENTS];
     for (int i = 0; i < CLIENTS; i++) {
         fds[i] = dial(server);
-        assert_true(say(fds[i], "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 55));
+        assert_true(say(fds[i], request, strlen(request)));
     }
     for (int i = 0; i < CLIENTS; i++) {
         AUTO_BUF struct buf answer = BUF_INIT(MiB(1));

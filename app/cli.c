@@ -1,0 +1,194 @@
+/* The table of commands, and what all commands share: help, options, version. */
+#include "app/cli.h"
+
+#include <getopt.h>
+#include <jansson.h>
+#include <microhttpd.h>
+#include <sqlite3.h>
+#include <string.h>
+
+#include "app/base/digest.h"
+#include "app/base/template.h"
+
+#define CONFIG_HELP                                                                                                    \
+    "  --config FILE   the configuration; ./assay.yml, /etc/assay/assay.yml or the environment when left out\n"
+
+static const struct cli_command commands[] = {
+    {"serve", cli_serve, "receive webhooks and do what they ask for",
+     "usage: assay serve [--config FILE]\n\n"
+     "Starts the receiver, the dispatcher and the workers, each a process of its own, and starts one that dies again.\n"
+     "Prints one line when it is ready. SIGTERM or SIGINT stops all; what was begun goes on at the next "
+     "start.\n\n" CONFIG_HELP,
+     false},
+    {"work", cli_work, "workers only, for more machines",
+     "usage: assay work [--config FILE]\n\n"
+     "Claims jobs and runs each in a process of its own, `workers` at once. Part of `assay serve`.\n\n" CONFIG_HELP,
+     false},
+    {"run", cli_run, "from a spec to a proven change in a checkout, without a forge",
+     "usage: assay run SPEC.md [options]\n\n"
+     "SPEC.md is Markdown; - reads it from standard input. Progress goes to standard error.\n\n" CONFIG_HELP
+     "  --repo DIR      the repository; the current directory when left out\n"
+     "  --base REF      the commit to start from; HEAD when left out\n"
+     "  --output KIND   branch (a new branch with two commits), diff, or json; branch when left out\n"
+     "  --json          the same as --output json\n",
+     false},
+    {"verify", cli_verify, "check a proof again: red on its first commit, green on its last",
+     "usage: assay verify BASE..HEAD [options]\n\n"
+     "Runs the tests of the first commit after BASE in the sandbox, there and on HEAD.\n\n" CONFIG_HELP
+     "  --repo DIR      the repository; the current directory when left out\n"
+     "  --json          the result as JSON\n",
+     false},
+    {"jobs", cli_jobs, "list jobs, newest first",
+     "usage: assay jobs [options]\n\n"
+     "On a terminal an aligned table; otherwise one line for each job, its columns separated by tabs: id, state, "
+     "outcome,\n"
+     "repository, number, command, created, cost in USD, title.\n\n" CONFIG_HELP
+     "  --state STATE   only queued, running, question, done, cancelled or failed ones\n"
+     "  --repo O/R      only those of this repository\n"
+     "  --limit N       at most so many; 50 when left out\n"
+     "  --json          as a JSON array\n",
+     false},
+    {"show", cli_show, "show one job: stages, model calls, cost, links",
+     "usage: assay show ID [options]\n\n" CONFIG_HELP "  --json          as a JSON object\n", false},
+    {"cancel", cli_cancel, "stop a job, or keep it from starting",
+     "usage: assay cancel ID [--config FILE]\n\n" CONFIG_HELP, false},
+    {"retry", cli_retry, "run an ended job again",
+     "usage: assay retry ID [options]\n\n"
+     "A job that failed or was cancelled goes on where it stood; one with an outcome starts afresh.\n\n" CONFIG_HELP
+     "  --fresh         start afresh in any case; money spent stays counted\n",
+     false},
+    {"doctor", cli_doctor, "check the set-up: one line each, with the fix",
+     "usage: assay doctor [options]\n\n"
+     "Checks configuration, state directory, database, tools, sandbox, models, forges and the webhook address.\n"
+     "Each model is asked for one word, which may cost a fraction of a cent. Status 1 when a check "
+     "fails.\n\n" CONFIG_HELP "  --json          as a JSON object\n",
+     false},
+    {"version", cli_version, "print the version",
+     "usage: assay version [--json]\n\n  --json          with the templates' digest and the libraries' versions\n",
+     false},
+    {"help", cli_help, "help on a command", "usage: assay help [COMMAND]\n", false},
+    {"receiver", cli_receiver, "answer webhooks (started by serve)",
+     "usage: assay receiver\n\nReads a JSON object from standard input: socket, database, forges.\n", true},
+    {"dispatch", cli_dispatch, "turn deliveries into jobs (started by serve)",
+     "usage: assay dispatch [--config FILE]\n\n" CONFIG_HELP, true},
+    {"job", cli_job, "one attempt of one job (started by work)", "usage: assay job\n", true},
+};
+
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+const struct cli_command *cli_find(const char *name)
+{
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+bool cli_wants_help(int argc, char **argv)
+{
+    const struct cli_command *command = cli_find(argv[0]);
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (command && (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)) {
+            printf("assay %s: %s\n\n%s", command->name, command->summary, command->usage);
+            return true;
+        }
+    return false;
+}
+
+/* ---- options ---- */
+
+enum { OPTIONS_MAX = 16 };
+
+static int misused(const char *command, const char *what, const char *which, struct error *err)
+{
+    return error_set(err, ERROR_USAGE, "%s: %s%s; see `assay %s --help`", command, what, which, command);
+}
+
+int cli_options(int argc, char **argv, const struct cli_option *options, const char **arguments, size_t count,
+                struct error *err)
+{
+    struct option longs[OPTIONS_MAX + 1] = {{0}};
+    for (size_t i = 0; options[i].name && i < OPTIONS_MAX; i++)
+        longs[i] = (struct option){options[i].name, options[i].value ? required_argument : no_argument, NULL, 0};
+    optind = 0; /* makes getopt forget an earlier call */
+    opterr = 0;
+    size_t found = 0;
+    int at = 0;
+    /* "-": other arguments are handed over in their place, as value 1; ":": a missing value is told apart. */
+    for (int option; (option = getopt_long(argc, argv, "-:", longs, &at)) != -1;) {
+        if (option == ':')
+            return misused(argv[0], "a value is missing after ", argv[optind - 1], err);
+        if (option == '?')
+            return misused(argv[0], "unknown option ", argv[optind - 1], err);
+        if (option == 1 && found == count)
+            return misused(argv[0], "too many arguments at ", optarg, err);
+        if (option == 1)
+            arguments[found++] = optarg;
+        else if (options[at].value)
+            *options[at].value = optarg;
+        else
+            *options[at].flag = true;
+    }
+    for (; optind < argc; optind++) { /* behind "--" */
+        if (found == count)
+            return misused(argv[0], "too many arguments at ", argv[optind], err);
+        arguments[found++] = argv[optind];
+    }
+    return found == count ? 0 : misused(argv[0], "an argument is missing", "", err);
+}
+
+/* ---- help and version ---- */
+
+int cli_help(int argc, char **argv, struct error *err)
+{
+    if (argc > 1 && cli_wants_help(argc, argv))
+        return 0;
+    if (argc > 2)
+        return misused("help", "too many arguments at ", argv[2], err);
+    if (argc == 2) {
+        if (!cli_find(argv[1]))
+            return error_set(err, ERROR_USAGE, "help: there is no command %s; `assay help` lists them", argv[1]);
+        cli_wants_help(2, (char *[]){argv[1], (char *)"--help", NULL});
+        return 0;
+    }
+    printf("assay: label an issue, get a pull request that has been proven\n\nusage: assay COMMAND [options]\n\n");
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (!commands[i].internal)
+            printf("  %-9s %s\n", commands[i].name, commands[i].summary);
+    printf("\n`assay COMMAND --help` tells more. Status: 0 done, 1 the job did not succeed, 2 wrong use or "
+           "configuration,\n"
+           "3 something outside failed (forge, model, sandbox).\n");
+    return 0;
+}
+
+/* One digest over all embedded files: results made with the same one are comparable. */
+static const char *templates_digest(char hex[static DIGEST_HEX_SIZE])
+{
+    size_t count = 0;
+    const struct template_file *files = template_files(&count);
+    AUTO_BUF struct buf all = BUF_INIT(MiB(1));
+    for (size_t i = 0; i < count; i++)
+        buf_printf(&all, "%s  %s\n", files[i].digest, files[i].path);
+    return digest_sha256(buf_text(&all), all.len, hex);
+}
+
+int cli_version(int argc, char **argv, struct error *err)
+{
+    bool json = false;
+    const struct cli_option options[] = {{"json", &json, NULL}, {0}};
+    if (cli_wants_help(argc, argv))
+        return 0;
+    if (cli_options(argc, argv, options, NULL, 0, err) < 0)
+        return -1;
+    if (!json) {
+        printf("assay %s\n", ASSAY_VERSION);
+        return 0;
+    }
+    char hex[DIGEST_HEX_SIZE];
+    json_auto_t *version = json_pack("{s:s, s:s, s:{s:s, s:s, s:s}}", "version", ASSAY_VERSION, "templates",
+                                     templates_digest(hex), "libraries", "jansson", jansson_version_str(),
+                                     "libmicrohttpd", MHD_get_version(), "sqlite", sqlite3_libversion());
+    json_dumpf(version, stdout, JSON_INDENT(2));
+    printf("\n");
+    return 0;
+}
