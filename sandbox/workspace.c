@@ -74,6 +74,7 @@ static int enter_user_namespace(struct error *err)
     char uid_map[64], gid_map[64];
     snprintf(uid_map, sizeof uid_map, "0 %u 1", geteuid());
     snprintf(gid_map, sizeof gid_map, "0 %u 1", getegid());
+    prctl(PR_SET_DUMPABLE, 1); /* or /proc/self is root's, in a program that has changed its user or hides its memory */
     if (unshare(CLONE_NEWUSER) < 0)
         return error_set(err, ERROR_SANDBOX,
                          "this user may not make a user namespace (%s); allow it (sysctl user.max_user_namespaces, "

@@ -313,6 +313,102 @@ static void test_an_unknown_runtime_is_held_to_the_same_limits(void **state)
     unlink(path);
 }
 
+enum { OTHER_USER = 65533 };
+
+/* Gives the user a place for groups, as an administrator or systemd's Delegate= would; false where that is not to be
+ * had. Version 1: the folders "assay"; version 2: a group of its own, which the calling process enters. */
+static bool delegate_groups(struct world *world, uid_t to)
+{
+    glob_t found;
+    if (access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0) {
+        static const char *const files[] = {"", "/cgroup.procs", "/cgroup.subtree_control", "/cgroup.threads"};
+        AUTO_FREE char *group = text_format("/sys/fs/cgroup/%s", world->probe + 2);
+        bool done = mkdir(group, 0755) == 0 || errno == EEXIST;
+        for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+            AUTO_FREE char *path = text_format("%s%s", group, files[i]);
+            done = done && chown(path, to, to) == 0;
+        }
+        AUTO_FREE char *procs = text_format("%s/cgroup.procs", group);
+        AUTO_CLOSE int fd = open(procs, O_WRONLY | O_CLOEXEC);
+        return done && write(fd, "0", 1) == 1;
+    }
+    assert_int_equal(glob("/sys/fs/cgroup/*/assay", 0, NULL, &found), 0);
+    bool done = found.gl_pathc > 0;
+    for (size_t i = 0; i < found.gl_pathc; i++)
+        done = chown(found.gl_pathv[i], to, to) == 0 && done;
+    globfree(&found);
+    return done;
+}
+
+static void take_groups_back(struct world *world)
+{
+    AUTO_FREE char *group = text_format("/sys/fs/cgroup/%s", world->probe + 2);
+    AUTO_FREE char *leaf = text_format("%s/main", group);
+    if (access("/sys/fs/cgroup/cgroup.controllers", F_OK) != 0) {
+        assert_true(delegate_groups(world, 0));
+        return;
+    }
+    rmdir(leaf);
+    assert_int_equal(rmdir(group), 0);
+}
+
+/* In a child that has become another user. Exits 0 when all went as it should, else says why not. */
+static _Noreturn void run_as_other_user(const char *folder)
+{
+    AUTO_FREE char *state = text_format("%s/state", folder);
+    struct error err = {0};
+    struct sandbox_config config = world_config();
+    struct sandbox *sandbox = sandbox_new(&config, state, NULL, &err);
+    struct sandbox_result result;
+    struct sandbox_request request = {
+        .argv = (const char *const[]){"sh", "-ec",
+                                      "cat mine; echo changed >mine; echo out >out; grep CapEff /proc/self/status\n"
+                                      "touch /usr/x /etc/x 2>/dev/null || echo refused; unshare -m true || echo none",
+                                      NULL},
+        .tree = folder,
+        .collect = (const char *const[]){"out", "mine", NULL},
+    };
+    if (!sandbox || sandbox_run(sandbox, &request, &result, &err) < 0) {
+        fprintf(stderr, "as another user: %s\n", err.message);
+        _exit(1);
+    }
+    bool good = strcmp(buf_text(&result.out), "his\nCapEff:\t0000000000000000\nrefused\nnone\n") == 0 &&
+                result.file_count == 2 && strcmp(result.files[1].data, "changed\n") == 0;
+    if (!good)
+        fprintf(stderr, "as another user: %s%s\n", buf_text(&result.out), buf_text(&result.err));
+    request.argv = (const char *const[]){"sh", "-c", "head -c 200000000 /dev/zero | tail", NULL};
+    good = good && sandbox_run(sandbox, &request, &result, &err) == 0 && result.end == SANDBOX_OUT_OF_MEMORY;
+    _exit(good ? 0 : 1);
+}
+
+static void test_a_service_without_root_runs_guests_too(void **state)
+{
+    NEED_WORLD(state);
+    struct world *world = *state;
+    AUTO_FREE char *folder = text_format("%s/his", world->folder);
+    if (geteuid() != 0) {
+        print_message("skipped: all other tests have shown it, as they were not run by root\n");
+        skip();
+    }
+    assert_int_equal(mkdir(folder, 0755), 0);
+    assert_int_equal(fs_write_beneath(folder, "mine", "his\n", 4, false, NULL), 0);
+    AUTO_FREE char *file = text_format("%s/mine", folder);
+    assert_int_equal(chown(folder, OTHER_USER, OTHER_USER), 0);
+    assert_int_equal(chown(file, OTHER_USER, OTHER_USER), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        if (!delegate_groups(world, OTHER_USER) || setgroups(0, NULL) < 0 || setgid(OTHER_USER) < 0 ||
+            setuid(OTHER_USER) < 0)
+            _exit(2);
+        run_as_other_user(folder);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    take_groups_back(world);
+    assert_int_equal(status, 0);
+    assert_int_equal(fs_remove_tree(folder, NULL), 0);
+}
+
 static void test_check_says_what_there_is(void **state)
 {
     NEED_WORLD(state);
@@ -341,6 +437,7 @@ int main(void)
         SANDBOX_TEST(test_isolation_that_cannot_be_had_is_an_error),
         SANDBOX_TEST(test_a_runtime_that_sets_no_limits_is_caught),
         SANDBOX_TEST(test_an_unknown_runtime_is_held_to_the_same_limits),
+        SANDBOX_TEST(test_a_service_without_root_runs_guests_too),
         SANDBOX_TEST(test_check_says_what_there_is),
     };
     return cmocka_run_group_tests(tests, world_set_up, world_tear_down);
