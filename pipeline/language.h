@@ -60,8 +60,10 @@ struct language {
     struct {                         /* how edits are laid out */
         int64_t blank_lines;         /* around a top-level definition */
         int64_t member_blanks;       /* around a member of a class */
+        bool aligned;                /* statements of one body must begin in one column */
         char *indent;                /* one step of it, where a file shows none */
         char *placeholder;           /* what an empty body holds: pass */
+        char *import_module;         /* a statement that takes a whole module: view: module, alias */
         char *import_names;          /* a statement that takes names: view: module, names */
         struct yaml_texts receivers; /* first parameters that show a method: self, cls */
         char *file_comment;          /* regular expressions (POSIX extended): first lines that belong to the file */

@@ -61,8 +61,10 @@ static const struct yaml_field query_fields[] = {
 static const struct yaml_field layout_fields[] = {
     BLANKS(layout.blank_lines, "blank_lines", "blank lines around a top-level definition"),
     BLANKS(layout.member_blanks, "member_blanks", "blank lines around a member"),
+    {.key = "aligned", .type = YAML_BOOL, .offset = offsetof(struct language, layout.aligned), .help = "true or false"},
     NEEDED(layout.indent, "indent", "one step of indentation"),
     TEXT(layout.placeholder, "placeholder", "what an empty body holds"),
+    TEXT(layout.import_module, "import_module", "an import statement; view: module, alias"),
     TEXT(layout.import_names, "import_names", "an import statement; view: module, names"),
     TEXTS(layout.receivers, "receivers", "first parameters of methods"),
     TEXT(layout.file_comment, "file_comment", "first lines that belong to the file"),

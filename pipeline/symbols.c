@@ -304,6 +304,8 @@ static int document(void *context, const struct grammar_capture *captures, size_
     struct symbol *symbol = symbol_with_head(documenting->out, documenting->scan, *definition);
     if (symbol && !symbol->documentation) {
         uint32_t start = ts_node_start_byte(*documentation);
+        symbol->documentation_start = start;
+        symbol->documentation_end = ts_node_end_byte(*documentation);
         symbol->documentation =
             plain_documentation(documenting->scan->text + start, ts_node_end_byte(*documentation) - start);
     }

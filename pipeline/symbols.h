@@ -19,7 +19,8 @@ struct symbol {
     enum symbol_kind kind;
     char *name;      /* qualified below the file: "slugify", "Cart.total" */
     char *signature; /* the definition without its body, on one line: "def total(self, vat: float = 0.2) -> float:" */
-    char *documentation;            /* its docstring's text, or NULL */
+    char *documentation;                           /* its docstring's text, or NULL */
+    size_t documentation_start, documentation_end; /* the docstring with its quotes; equal when there is none */
     size_t start, end;              /* the whole definition, with comments and decorators, in whole lines */
     size_t code_start;              /* after the comments: where decorators, or the definition's line, begin */
     size_t head_start;              /* after the decorators: where the definition's own line begins */

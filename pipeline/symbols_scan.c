@@ -14,6 +14,8 @@ struct frame {
     uint32_t start;
     TSPoint point;
     size_t definition; /* index, or NO_OWNER */
+    bool has_column;   /* statements inside have begun lines, in this column */
+    size_t column;
 };
 
 struct walk {
@@ -241,6 +243,26 @@ static int note_import(struct walk *walk, TSNode node)
     return 0;
 }
 
+/* Where layout is syntax, the statements of one body begin in one column; the grammar is more generous. */
+static void check_column(struct walk *walk, unsigned flags, uint32_t start)
+{
+    const struct scan *scan = walk->scan;
+    struct frame *above = walk->depth ? &walk->frames[walk->depth - 1] : NULL;
+    if (!scan->language->layout.aligned || !above || (flags & NODE_COMMENT) ||
+        !(above->flags & NODE_HOIST || walk->depth == 1))
+        return;
+    size_t line = scan_back_to_line(scan, start);
+    if (line > scan_text_start(scan) && scan->text[line - 1] != '\n')
+        return;
+    size_t column = 0;
+    for (size_t i = line; i < start; i++)
+        column = scan->text[i] == '\f' ? 0 : column + 1;
+    if (column != (walk->depth == 1 ? 0 : above->has_column ? above->column : column))
+        note_error(walk->scan, start);
+    above->has_column = true;
+    above->column = column;
+}
+
 static int visit(struct walk *walk, TSNode node)
 {
     unsigned flags = grammar_flags(walk->scan->grammar, node);
@@ -249,6 +271,8 @@ static int visit(struct walk *walk, TSNode node)
     bool empty_body = (flags & NODE_HOIST) && start == ts_node_end_byte(node);
     if (error || empty_body || ts_node_is_missing(node))
         note_error(walk->scan, start);
+    else if (ts_node_is_named(node))
+        check_column(walk, flags, start);
     size_t definition = definition_index(walk, node);
     if (definition != NO_OWNER)
         place_definition(walk, &walk->scan->definitions[definition], node);
@@ -259,7 +283,8 @@ static int visit(struct walk *walk, TSNode node)
         return -1;
     if (flags & NODE_IMPORT)
         walk->inside_imports++;
-    walk->frames[walk->depth++] = (struct frame){flags, error, start, ts_node_start_point(node), definition};
+    walk->frames[walk->depth++] = (struct frame){
+        .flags = flags, .error = error, .start = start, .point = ts_node_start_point(node), .definition = definition};
     return 0;
 }
 
