@@ -61,20 +61,31 @@ static char *steal_or_fail(struct merge *merge, struct buf *text)
     return buf_steal(text, NULL);
 }
 
+/* Does a comment that stands for code left out ("# ... existing code ...") begin a line of the range? One that
+ * `known` text (the file's) has as well is a plain comment. */
+static bool has_elision(const struct merge *merge, size_t start, size_t end, const char *known, size_t known_len)
+{
+    const char *text = merge->code.text, *comment = merge->language->comment;
+    for (size_t at = start; at < end;) {
+        const char *line_end = memchr(text + at, '\n', end - at);
+        size_t next = line_end ? (size_t)(line_end - text) + 1 : end;
+        at += strspn(text + at, " \t");
+        size_t len = strcspn(text + at, "\r\n");
+        if (at < next && strncmp(text + at, comment, strlen(comment)) == 0 &&
+            grammar_matches(merge->language->parser, PATTERN_ELISION, text + at, len) &&
+            !(known && memmem(known, known_len, text + at, len)))
+            return true;
+        at = next;
+    }
+    return false;
+}
+
 /* The comments above a definition come along only where the file has none, unless they stand for code left out. */
 static size_t piece_start(const struct merge *merge, const struct symbol *code, const struct symbol *file)
 {
-    if (code->start == code->code_start || (file && file->start < file->code_start))
-        return code->code_start;
-    for (size_t at = code->start; at < code->code_start;) {
-        const char *end = memchr(merge->code.text + at, '\n', code->code_start - at);
-        size_t next = end ? (size_t)(end - merge->code.text) + 1 : code->code_start;
-        if (grammar_matches(merge->language->parser, PATTERN_ELISION, merge->code.text + at,
-                            end ? next - at - 1 : next - at))
-            return code->code_start;
-        at = next;
-    }
-    return code->start;
+    bool comes =
+        !(file && file->start < file->code_start) && !has_elision(merge, code->start, code->code_start, NULL, 0);
+    return comes ? code->start : code->code_start;
 }
 
 static bool is_whole_lines(const struct source *source, const struct symbol *symbol)
@@ -110,30 +121,14 @@ static bool is_target_code(const struct merge *merge, const struct symbol *code)
     return merge->target && strcmp(dot ? dot + 1 : merge->target, symbol_last_name(code)) == 0;
 }
 
-/* A comment like "# ... existing code ..." in the body, that the file's definition has not got? */
-static bool leaves_code_out(const struct merge *merge, const struct symbol *code, const struct symbol *file)
-{
-    const char *text = merge->code.text, *comment = merge->language->comment;
-    for (size_t at = code->body_start; at < code->end;) {
-        const char *end = memchr(text + at, '\n', code->end - at);
-        size_t next = end ? (size_t)(end - text) + 1 : code->end;
-        at += strspn(text + at, " \t");
-        if (at < next && strncmp(text + at, comment, strlen(comment)) == 0 &&
-            grammar_matches(merge->language->parser, PATTERN_ELISION, text + at, strcspn(text + at, "\r\n")) &&
-            !memmem(merge->file.text + file->start, file->end - file->start, text + at, strcspn(text + at, "\r\n")))
-            return true;
-        at = next;
-    }
-    return false;
-}
-
 static int merge_pair(struct merge *merge, const struct symbol *code, const struct symbol *file)
 {
     bool whole = is_target(merge, file), classes = code->kind == SYMBOL_CLASS && file->kind == SYMBOL_CLASS;
     const char *reason = NULL;
     if (code->placeholder && !file->placeholder && !whole)
         reason = "left out, an empty body does not replace code";
-    else if (!classes && !file->placeholder && leaves_code_out(merge, code, file))
+    else if (!classes && !file->placeholder &&
+             has_elision(merge, code->body_start, code->end, merge->file.text + file->start, file->end - file->start))
         reason = "left out, a comment stands in place of code";
     if (reason) {
         merge_skip(merge, code->head_start, code->end, reason);

@@ -249,7 +249,7 @@ static void check_column(struct walk *walk, unsigned flags, uint32_t start)
     const struct scan *scan = walk->scan;
     struct frame *above = walk->depth ? &walk->frames[walk->depth - 1] : NULL;
     if (!scan->language->layout.aligned || !above || (flags & NODE_COMMENT) ||
-        !(above->flags & NODE_HOIST || walk->depth == 1))
+        !(above->flags & (NODE_HOIST | NODE_WRAPPER) || walk->depth == 1))
         return;
     size_t line = scan_back_to_line(scan, start);
     if (line > scan_text_start(scan) && scan->text[line - 1] != '\n')
