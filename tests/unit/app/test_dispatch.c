@@ -1,0 +1,515 @@
+/* What an event sets off: jobs in a real store, calls to a scripted GitHub, in this order and no others. */
+#include "tests/unit/forge/script_server.h"
+
+#include "app/base/clock.h"
+#include "app/base/json.h"
+#include "app/dispatch.h"
+#include "store_fixture.h"
+
+#define OCTO "/repos/octo/shop"
+#define MAY_WRITE                                                                                                      \
+    {                                                                                                                  \
+        "GET " OCTO "/collaborators/mia/permission", NULL, NULL, 200, NULL, "{\"permission\": \"write\"}"              \
+    }
+#define MAY_READ                                                                                                       \
+    {                                                                                                                  \
+        "GET " OCTO "/collaborators/eve/permission", NULL, NULL, 200, NULL, "{\"permission\": \"read\"}"               \
+    }
+#define WHO_WE_ARE                                                                                                     \
+    {                                                                                                                  \
+        "GET /user", NULL, NULL, 200, NULL, "{\"login\": \"assay-user\", \"id\": 1}"                                   \
+    }
+#define EYES(path)                                                                                                     \
+    {                                                                                                                  \
+        "POST " OCTO path "/reactions", NULL, "{\"content\": \"eyes\"}", 201, NULL, "{\"id\": 1}"                      \
+    }
+#define COMMENTS                                                                                                       \
+    {                                                                                                                  \
+        "GET " OCTO "/issues/7/comments?per_page=100", NULL, NULL, 200, NULL, "[]"                                     \
+    }
+#define SAYS                                                                                                           \
+    {                                                                                                                  \
+        "POST " OCTO "/issues/7/comments", NULL, "*", 201, NULL, "{\"id\": 900}"                                       \
+    }
+
+struct world {
+    struct fixture *fixture;
+    struct script_forge server;
+    struct config config;
+    char *note;
+    int64_t again_ms;
+};
+
+static void world_open(struct world *world, void **state, const struct exchange *script, size_t count)
+{
+    *world = (struct world){.fixture = *state, .config = {.label = "assay"}};
+    script_forge_open(&world->server, script, count);
+}
+
+#define WORLD(name, script)                                                                                            \
+    struct world name;                                                                                                 \
+    world_open(&name, state, script, sizeof(script) / sizeof((script)[0]))
+
+static void world_close(struct world *world)
+{
+    free(world->note);
+    script_forge_close(&world->server);
+}
+
+/* Hands a delivery in, received `age_ms` ago; its note is in world->note. */
+static void deliver_aged(struct world *world, const char *event_name, const char *id, const char *payload,
+                         int64_t age_ms)
+{
+    struct error err = {0};
+    struct event event;
+    json_auto_t *json = json_loads(payload, 0, NULL);
+    AUTO_BUF struct buf note = BUF_INIT(KiB(4));
+    if (!json)
+        fail_msg("the payload is no JSON: %s", payload);
+    NEEDS(event_read(event_name, json, &event, &err), &err);
+    struct trigger trigger = {
+        .config = &world->config,
+        .store = world->fixture->store,
+        .forge = world->server.forge,
+        .forge_name = "github",
+        .event = &event,
+        .sender_id = json_int_at(json, "sender.id", 0),
+        .delivery = id,
+        .received_ms = clock_wall_ms() - age_ms,
+        .log = &world->server.log,
+    };
+    world->again_ms = 0;
+    NEEDS(dispatch_event(&trigger, &world->again_ms, &note, &err), &err);
+    event_release(&event);
+    free(world->note);
+    world->note = strdup(buf_text(&note));
+}
+
+static void deliver(struct world *world, const char *event_name, const char *payload)
+{
+    deliver_aged(world, event_name, "d-1", payload, 0);
+}
+
+static char *issue_event(const char *action, const char *label, const char *sender, const char *body, const char *time)
+{
+    return text_format("{\"action\": \"%s\", \"label\": {\"name\": \"%s\"}, \"installation\": {\"id\": 77},"
+                       " \"repository\": {\"name\": \"shop\", \"owner\": {\"login\": \"octo\"}},"
+                       " \"sender\": {\"login\": \"%s\", \"id\": 42, \"type\": \"User\"},"
+                       " \"issue\": {\"number\": 7, \"title\": \"Slugify\", \"body\": \"%s\", \"state\": \"open\","
+                       " \"user\": {\"login\": \"mia\"}, \"labels\": [{\"name\": \"%s\"}],"
+                       " \"created_at\": \"%s\", \"updated_at\": \"%s\"}}",
+                       action, label, sender, body, label, time, time);
+}
+
+static void send_issue(struct world *world, const char *action, const char *label, const char *sender, const char *body,
+                       const char *time)
+{
+    AUTO_FREE char *payload = issue_event(action, label, sender, body, time);
+    deliver(world, "issues", payload);
+}
+
+struct said {
+    const char *action, *author, *type, *sender, *body;
+    int id;
+    bool on_pull;
+};
+
+static void say_aged(struct world *world, struct said said, const char *delivery, int64_t age_ms)
+{
+    json_auto_t *payload = json_pack(
+        "{s:s, s:{s:s, s:{s:s}}, s:{s:s, s:i, s:s}, s:{s:i, s:s, s:s, s:s, s:{s:s}, s:[]},"
+        " s:{s:i, s:s, s:s, s:{s:s, s:s}}}",
+        "action", said.action ? said.action : "created", "repository", "name", "shop", "owner", "login", "octo",
+        "sender", "login", said.sender ? said.sender : said.author, "id", 42, "type", said.type ? said.type : "User",
+        "issue", "number", 7, "title", "Slugify", "body", "Make a slug", "state", "open", "user", "login", "mia",
+        "labels", "comment", "id", said.id ? said.id : 500, "body", said.body, "created_at", "2026-11-21T08:00:00Z",
+        "user", "login", said.author, "type", said.type ? said.type : "User");
+    assert_non_null(payload);
+    if (said.on_pull)
+        json_object_set_new(json_object_get(payload, "issue"), "pull_request", json_object());
+    AUTO_FREE char *text = json_dumps(payload, 0);
+    deliver_aged(world, "issue_comment", delivery, text, age_ms);
+}
+
+static void say(struct world *world, struct said said)
+{
+    say_aged(world, said, "d-1", 0);
+}
+
+static size_t count_jobs(struct world *world)
+{
+    struct error err = {0};
+    struct job_filter filter = {.state = -1};
+    struct job *jobs = NULL;
+    size_t count = 0;
+    NEEDS(store_jobs(world->fixture->store, &filter, &jobs, &count, &err), &err);
+    jobs_free(jobs, count);
+    return count;
+}
+
+static struct job job_of(struct world *world, int64_t id)
+{
+    struct error err = {0};
+    struct job job;
+    NEEDS(store_job_get(world->fixture->store, id, &job, &err), &err);
+    return job;
+}
+
+/* Claims a job and ends it in that state. */
+static void end_job(struct world *world, int64_t id, enum job_state job_state, const char *outcome)
+{
+    struct error err = {0};
+    assert_int_equal(claim_at(world->fixture->store, "worker", clock_wall_ms() + 1000, 9), id);
+    NEEDS(store_job_finish(world->fixture->store, id, job_state, outcome, "because", &err), &err);
+}
+
+static void publish(struct world *world, int64_t id, const char *key, json_t *value)
+{
+    struct error err = {0};
+    NEEDS(store_job_publish(world->fixture->store, id, key, value, &err), &err);
+    json_decref(value);
+}
+
+/* ---- labels ---- */
+
+static void opened_and_labeled_make_one_job(void **state)
+{
+    const struct exchange script[] = {MAY_WRITE, EYES("/issues/7"), MAY_WRITE, MAY_WRITE};
+    WORLD(world, script);
+    send_issue(&world, "opened", "assay", "mia", "Make a slug", "2026-11-21T08:00:00Z");
+    assert_string_equal(world.note, "job 1");
+    send_issue(&world, "labeled", "assay", "mia", "Make a slug", "2026-11-21T08:00:01Z");
+    assert_string_equal(world.note, "same as job 1");
+    end_job(&world, 1, JOB_DONE, "proven"); /* an event that comes late is still of that moment */
+    send_issue(&world, "labeled", "assay", "mia", "Make a slug", "2026-11-21T08:00:59Z");
+    assert_string_equal(world.note, "same as job 1");
+    assert_int_equal(count_jobs(&world), 1);
+
+    struct job job = job_of(&world, 1);
+    assert_string_equal(job.kind, "generate");
+    assert_string_equal(job.title, "Slugify");
+    assert_int_equal(job.installation, 77);
+    assert_string_equal(json_text_at(job.request, "body", ""), "Make a slug");
+    assert_string_equal(json_text_at(job.request, "requester", ""), "mia");
+    assert_int_equal(json_int_at(job.request, "requester_id", 0), 42);
+    assert_string_equal(json_text_at(job.request, "trigger", ""), "label");
+    job_release(&job);
+    world_close(&world);
+}
+
+static void a_later_label_starts_again_once_the_job_has_ended(void **state)
+{
+    const struct exchange script[] = {MAY_WRITE,         EYES("/issues/7"), MAY_WRITE, MAY_WRITE,
+                                      EYES("/issues/7"), MAY_WRITE,         MAY_WRITE, EYES("/issues/7")};
+    WORLD(world, script);
+    send_issue(&world, "labeled", "assay", "mia", "Make a slug", "2026-11-21T08:00:00Z");
+    assert_string_equal(world.note, "job 1");
+    send_issue(&world, "labeled", "assay", "mia", "Make a slug", "2026-11-21T09:00:00Z");
+    assert_string_equal(world.note, "same as job 1");
+    end_job(&world, 1, JOB_FAILED, "");
+    send_issue(&world, "labeled", "assay", "mia", "Make a slug", "2026-11-21T10:00:00Z");
+    assert_string_equal(world.note, "job 2");
+    send_issue(&world, "labeled", "assay", "mia", "Make a slug", "2026-11-21T10:00:00Z");
+    assert_string_equal(world.note, "same as job 2");
+    send_issue(&world, "labeled", "assay", "mia", "Another text", "2026-11-21T10:00:01Z");
+    assert_string_equal(world.note, "job 3");
+    world_close(&world);
+}
+
+static void a_label_counts_only_with_write_permission(void **state)
+{
+    const struct exchange script[] = {MAY_READ, WHO_WE_ARE, COMMENTS, SAYS};
+    WORLD(world, script);
+    send_issue(&world, "opened", "assay", "eve", "Make a slug", "2026-11-21T08:00:00Z");
+    assert_string_equal(world.note, "ignored: eve has no write permission");
+    assert_int_equal(count_jobs(&world), 0);
+    world_close(&world);
+}
+
+static void other_labels_and_actions_start_nothing(void **state)
+{
+    const struct exchange script[] = {{0}};
+    struct world world;
+    world_open(&world, state, script, 0);
+    static const char *const actions[] = {"labeled", "opened", "unlabeled", "edited", "closed", "deleted"};
+    for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++) {
+        send_issue(&world, actions[i], i < 2 ? "bug" : "assay", "mia", "Make a slug", "2026-11-21T08:00:00Z");
+        assert_non_null(strstr(world.note, "ignored"));
+    }
+    deliver(&world, "ping", "{\"zen\": \"Keep it logically awesome.\"}");
+    assert_string_equal(world.note, "pong");
+    deliver(&world, "star", "{\"action\": \"created\"}");
+    assert_non_null(strstr(world.note, "ignored"));
+    assert_int_equal(count_jobs(&world), 0);
+    world_close(&world);
+}
+
+/* ---- comments ---- */
+
+static void generate_adds_the_comment_to_the_issue(void **state)
+{
+    const struct exchange script[] = {WHO_WE_ARE, MAY_WRITE, EYES("/issues/comments/500"), MAY_WRITE,
+                                      EYES("/issues/comments/500")};
+    WORLD(world, script);
+    struct said said = {.author = "mia", .body = "/generate with care\n- and `tests`"};
+    say(&world, said);
+    assert_string_equal(world.note, "/generate job 1");
+    say(&world, said); /* the same delivery after a crash */
+    assert_int_equal(count_jobs(&world), 1);
+    struct job job = job_of(&world, 1);
+    assert_string_equal(json_text_at(job.request, "body", ""), "Make a slug");
+    assert_string_equal(json_text_at(job.request, "text", ""), "with care\n- and `tests`");
+    assert_int_equal(json_int_at(job.request, "comment_id", 0), 500);
+    job_release(&job);
+    world_close(&world);
+}
+
+static void comments_of_bots_and_our_own_start_nothing(void **state)
+{
+    const struct exchange script[] = {WHO_WE_ARE, MAY_WRITE};
+    WORLD(world, script);
+    say(&world, (struct said){.author = "helper[bot]", .body = "/generate"});
+    assert_string_equal(world.note, "ignored: a bot's comment");
+    say(&world, (struct said){.author = "helper", .type = "Bot", .body = "/generate"});
+    assert_string_equal(world.note, "ignored: a bot's comment");
+    say(&world, (struct said){.author = "assay-user", .body = "/generate\n<!-- assay:job:1:progress -->"});
+    assert_string_equal(world.note, "ignored: own comment");
+    say(&world, (struct said){.author = "mia", .body = "nice work"});
+    assert_string_equal(world.note, "ignored: no command");
+    say(&world, (struct said){.action = "edited", .author = "mia", .body = "/generate"});
+    assert_string_equal(world.note, "ignored: an edited comment");
+    say(&world, (struct said){.action = "deleted", .author = "mia", .body = "/generate"});
+    assert_int_equal(count_jobs(&world), 0);
+    struct error err = {0};
+    enum forge_permission permission; /* the script's last step: nobody had been asked about before */
+    NEEDS(forge_permission(world.server.forge, &(struct forge_repo){"octo", "shop", 0}, "mia", &permission, &err),
+          &err);
+    world_close(&world);
+}
+
+static void strangers_get_one_polite_line(void **state)
+{
+    const struct exchange script[] = {WHO_WE_ARE,
+                                      MAY_READ,
+                                      COMMENTS,
+                                      {"POST " OCTO "/issues/7/comments", NULL,
+                                       "{\"body\": \"Sorry, eve: only people who may write to this repository can "
+                                       "give me work. Nothing was started.\\n\\n<!-- assay:reply:500 -->\\n\"}",
+                                       201, NULL, "{\"id\": 900}"},
+                                      MAY_READ};
+    WORLD(world, script);
+    say(&world, (struct said){.author = "eve", .body = "/generate\n/retry"});
+    assert_string_equal(world.note, "ignored: eve has no write permission");
+    say(&world, (struct said){.author = "eve", .body = "/genrate", .id = 501}); /* a typo is not worth a word */
+    assert_int_equal(count_jobs(&world), 0);
+    world_close(&world);
+}
+
+static void several_commands_are_answered_in_one_comment(void **state)
+{
+    const struct exchange script[] = {
+        WHO_WE_ARE,
+        MAY_WRITE,
+        EYES("/issues/comments/500"),
+        COMMENTS,
+        {"POST " OCTO "/issues/7/comments", NULL,
+         "{\"body\": \"`/review` is planned, but this version does not do it yet. `/help` shows what works.\\n\\n"
+         "I don't know `/retyr`. Did you mean `/retry`?\\n\\n"
+         "There is no job here yet. Add the label `assay`, or comment `/generate`, to start one.\\n\\n"
+         "<!-- assay:reply:500 -->\\n\"}",
+         201, NULL, "{\"id\": 900}"}};
+    WORLD(world, script);
+    say(&world, (struct said){.author = "mia", .body = "/review\n/retyr\n/status\n/frobnicate"});
+    assert_string_equal(world.note, "/review, /retyr, /status");
+    world_close(&world);
+}
+
+static void cancel_ends_a_waiting_job_and_asks_a_running_one(void **state)
+{
+    const struct exchange script[] = {WHO_WE_ARE, MAY_WRITE, EYES("/issues/comments/500"), COMMENTS,
+                                      SAYS,       MAY_WRITE, EYES("/issues/comments/501"), COMMENTS,
+                                      SAYS,       MAY_WRITE, EYES("/issues/comments/502"), COMMENTS,
+                                      SAYS};
+    WORLD(world, script);
+    int64_t first = add_job(world.fixture->store, "shop", "k1");
+    say(&world, (struct said){.author = "mia", .body = "/cancel", .id = 500});
+    struct job job = job_of(&world, first);
+    assert_int_equal(job.state, JOB_CANCELLED);
+    job_release(&job);
+    say(&world, (struct said){.author = "mia", .body = "/cancel", .id = 501}); /* and again: nothing to do */
+    int64_t second = add_job(world.fixture->store, "shop", "k2");
+    assert_int_equal(claim_at(world.fixture->store, "worker", clock_wall_ms() + 1000, 9), second);
+    say(&world, (struct said){.author = "mia", .body = "/cancel", .id = 502});
+    job = job_of(&world, second);
+    assert_int_equal(job.state, JOB_RUNNING);
+    assert_true(job.cancel_requested);
+    job_release(&job);
+    world_close(&world);
+}
+
+static void retry_runs_the_last_job_again_once(void **state)
+{
+    const struct exchange script[] = {WHO_WE_ARE, MAY_WRITE, EYES("/issues/comments/500"), COMMENTS,
+                                      SAYS,       MAY_WRITE, EYES("/issues/comments/500"), COMMENTS,
+                                      SAYS};
+    WORLD(world, script);
+    int64_t id = add_job(world.fixture->store, "shop", "k1");
+    end_job(&world, id, JOB_DONE, "needs-human");
+    say(&world, (struct said){.author = "mia", .body = "/retry"});
+    struct job job = job_of(&world, id);
+    assert_int_equal(job.state, JOB_QUEUED);
+    job_release(&job);
+    end_job(&world, id, JOB_DONE, "proven");
+    say(&world, (struct said){.author = "mia", .body = "/retry"}); /* the same comment, delivered again */
+    job = job_of(&world, id);
+    assert_int_equal(job.state, JOB_DONE);
+    job_release(&job);
+    world_close(&world);
+}
+
+static void commands_on_a_pull_request_reach_the_job_that_opened_it(void **state)
+{
+    const struct exchange script[] = {WHO_WE_ARE, MAY_WRITE, EYES("/issues/comments/500"), COMMENTS, SAYS};
+    WORLD(world, script);
+    int64_t id = add_job(world.fixture->store, "shop", "k1");
+    struct error err = {0};
+    json_auto_t *request = json_object();
+    struct job other = {.forge = "github",
+                        .owner = "octo",
+                        .repo = "shop",
+                        .number = 8,
+                        .kind = "generate",
+                        .request_key = "k2",
+                        .request = request};
+    int64_t other_id;
+    bool fresh;
+    NEEDS(store_job_add(world.fixture->store, &other, &other_id, &fresh, &err), &err);
+    publish(&world, id, "pull", json_integer(7));
+    say(&world, (struct said){.author = "mia", .body = "/cancel", .on_pull = true});
+    struct job job = job_of(&world, id);
+    assert_int_equal(job.state, JOB_CANCELLED);
+    job_release(&job);
+    job = job_of(&world, other_id);
+    assert_int_equal(job.state, JOB_QUEUED);
+    job_release(&job);
+    world_close(&world);
+}
+
+/* ---- answers ---- */
+
+static int64_t asking_job(struct world *world)
+{
+    int64_t id = add_job(world->fixture->store, "shop", "k1");
+    publish(world, id, "questions",
+            json_pack("[{s:s, s:[s, s]}, {s:s, s:[s]}]", "question", "Which case?", "options", "lower", "upper",
+                      "question", "Empty?", "options", "error"));
+    end_job(world, id, JOB_QUESTION, "question");
+    return id;
+}
+
+static void assert_answer(struct world *world, int64_t id, const char *text)
+{
+    struct job job = job_of(world, id);
+    assert_int_equal(job.state, text ? JOB_QUEUED : JOB_QUESTION);
+    const json_t *answers = json_object_get(job.request, "answers");
+    assert_int_equal(json_array_size(answers), text ? 1 : 0);
+    assert_string_equal(json_text_at(json_array_get(answers, 0), "text", ""), text ? text : "");
+    job_release(&job);
+}
+
+static void a_reply_answers_a_question(void **state)
+{
+    const struct exchange script[] = {WHO_WE_ARE, MAY_READ, MAY_WRITE, EYES("/issues/comments/501")};
+    WORLD(world, script);
+    int64_t id = asking_job(&world);
+    say(&world, (struct said){.author = "eve", .body = "Upper!", .id = 500});
+    assert_answer(&world, id, NULL);
+    say(&world, (struct said){.author = "mia", .body = "Lower, please.", .id = 501});
+    assert_answer(&world, id, "Lower, please.");
+    say(&world, (struct said){.author = "mia", .body = "And thanks.", .id = 502});
+    assert_string_equal(world.note, "ignored: no command");
+    assert_answer(&world, id, "Lower, please.");
+    world_close(&world);
+}
+
+#define QUESTION(a, b, c) "- [" a "] lower\n- [" b "] upper\n\n- [" c "] error\n<!-- assay:job:1:question -->"
+
+static void all_boxes_ticked_go_on_at_once(void **state)
+{
+    const struct exchange script[] = {WHO_WE_ARE, MAY_WRITE, EYES("/issues/comments/500")};
+    WORLD(world, script);
+    int64_t id = asking_job(&world);
+    struct said said = {.action = "edited", .author = "assay-user", .sender = "mia"};
+    said.body = QUESTION(" ", " ", " ");
+    say(&world, said);
+    assert_string_equal(world.note, "ignored: nothing is ticked");
+    said.body = QUESTION("x", " ", "x");
+    say(&world, said);
+    assert_answer(&world, id, "Which case? lower\nEmpty? error");
+    world_close(&world);
+}
+
+static void a_first_tick_waits_for_the_others(void **state)
+{
+    const struct exchange script[] = {WHO_WE_ARE, MAY_WRITE, MAY_WRITE,
+                                      MAY_WRITE,  MAY_WRITE, EYES("/issues/comments/500")};
+    WORLD(world, script);
+    int64_t id = asking_job(&world);
+    struct said said = {.action = "edited", .author = "assay-user", .sender = "mia", .body = QUESTION("x", " ", " ")};
+    say_aged(&world, said, "d-1", 0);
+    assert_true(world.again_ms > clock_wall_ms());
+    assert_answer(&world, id, NULL);
+    said.body = QUESTION("x", "x", " ");
+    say_aged(&world, said, "d-2", 0);
+    assert_true(world.again_ms > clock_wall_ms());
+    said.body = QUESTION("x", " ", " ");
+    say_aged(&world, said, "d-1", 60 * 1000); /* the first one's time has come, but there is a newer one */
+    assert_string_equal(world.note, "ignored: there are newer ticks");
+    assert_answer(&world, id, NULL);
+    said.body = QUESTION("x", "x", " ");
+    say_aged(&world, said, "d-2", 60 * 1000);
+    assert_answer(&world, id, "Which case? lower; upper");
+    world_close(&world);
+}
+
+static void strangers_and_other_comments_answer_nothing(void **state)
+{
+    const struct exchange script[] = {WHO_WE_ARE, MAY_READ};
+    WORLD(world, script);
+    int64_t id = asking_job(&world);
+    struct said said = {.action = "edited", .author = "assay-user", .sender = "eve", .body = QUESTION("x", " ", "x")};
+    say(&world, said);
+    said.author = "mia"; /* our words in somebody else's comment */
+    say(&world, said);
+    assert_string_equal(world.note, "ignored: an edited comment");
+    said.author = "assay-user";
+    said.body = "- [x] lower\n<!-- assay:job:99:question -->";
+    say(&world, said);
+    assert_string_equal(world.note, "ignored: nothing waits for an answer");
+    assert_answer(&world, id, NULL);
+    world_close(&world);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(opened_and_labeled_make_one_job),
+        TEST(a_later_label_starts_again_once_the_job_has_ended),
+        TEST(a_label_counts_only_with_write_permission),
+        TEST(other_labels_and_actions_start_nothing),
+        TEST(generate_adds_the_comment_to_the_issue),
+        TEST(comments_of_bots_and_our_own_start_nothing),
+        TEST(strangers_get_one_polite_line),
+        TEST(several_commands_are_answered_in_one_comment),
+        TEST(cancel_ends_a_waiting_job_and_asks_a_running_one),
+        TEST(retry_runs_the_last_job_again_once),
+        TEST(commands_on_a_pull_request_reach_the_job_that_opened_it),
+        TEST(a_reply_answers_a_question),
+        TEST(all_boxes_ticked_go_on_at_once),
+        TEST(a_first_tick_waits_for_the_others),
+        TEST(strangers_and_other_comments_answer_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
