@@ -109,7 +109,7 @@ static void check_database(struct doctor *doctor)
 /* Runs one of the pinned tools, so that a broken virtual environment is found as well as a missing one. */
 static bool tool_works(const struct doctor *doctor, const char *name, struct error *err)
 {
-    AUTO_FREE char *program = text_format("%s/bin/%s", doctor->tools, name);
+    AUTO_FREE char *program = text_format("%s/python/bin/%s", doctor->tools, name);
     const char *const argv[] = {program, "--version", NULL};
     struct proc_result result = {.out = BUF_INIT(KiB(4)), .err = BUF_INIT(KiB(4))};
     const struct proc_request request = {.argv = argv, .timeout_ms = TOOL_MS};
@@ -129,7 +129,7 @@ static void check_tools(struct doctor *doctor)
     for (size_t i = 0; work && i < sizeof names / sizeof names[0]; i++)
         work = tool_works(doctor, names[i], &err);
     if (work)
-        report(doctor, FINDING_OK, "tools", "python, pytest, ruff and mypy in %s", doctor->tools);
+        report(doctor, FINDING_OK, "tools", "python, pytest, ruff and mypy in %s/python", doctor->tools);
     else
         report(doctor, FINDING_FAIL, "tools", "%s; run `sh deploy/bootstrap tools`", err.message);
 }

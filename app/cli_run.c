@@ -265,7 +265,8 @@ static int run_here(const struct options *options, const struct config *config, 
                     struct engine *engine, const struct log *log, struct error *err)
 {
     AUTO_BUF struct buf spec = BUF_INIT(SPEC_MAX);
-    if ((strcmp(options->spec, "-") == 0 ? read_stdin(&spec, err) : fs_read(options->spec, &spec, err)) < 0)
+    bool is_stdin = strcmp(options->spec, "-") == 0;
+    if ((is_stdin ? read_stdin(&spec, err) : fs_read(options->spec, &spec, err)) < 0)
         return err->code == ERROR_NOT_FOUND
                    ? error_set(err, ERROR_USAGE, "run: there is no spec file %s", options->spec)
                    : -1;

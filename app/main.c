@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "app/cli.h"
@@ -32,6 +33,10 @@ static int run(int argc, char **argv, struct error *err)
     const struct cli_command *command = find(argv[1]);
     if (!command)
         return error_set(err, ERROR_USAGE, "there is no command %s; `assay help` lists them", argv[1]);
+    /* Children are started as /proc/self/exe, which would show as "exe" in a list of processes. */
+    char title[16]; /* all that the kernel keeps */
+    snprintf(title, sizeof title, "assay %s", command->name);
+    prctl(PR_SET_NAME, title);
     argv[1] = (char *)command->name; /* an alias would not be found by cli_wants_help() */
     return command->run(argc - 1, argv + 1, err);
 }

@@ -22,7 +22,7 @@ static int take_baseline(struct pipeline *pipeline, struct run *run, struct erro
     json_object_set_new(run->scratch, "baseline", passing);
     json_object_set_new(run->evidence, "base",
                         json_pack("{s:I, s:I, s:s}", "passed", (json_int_t)report.passed, "failed",
-                                  (json_int_t)(report.failed + report.errored), "trouble", trouble));
+                                  (json_int_t)report.failed + (json_int_t)report.errored, "trouble", trouble));
     if (*trouble && report.count)
         json_append_text(run->caveats, "The repository's own tests did not run to their end on base: %s", trouble);
     report_release(&report);

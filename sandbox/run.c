@@ -33,6 +33,7 @@ struct run {
     const struct sandbox *sandbox;
     const struct sandbox_request *request;
     char id[RANDOM_ID_SIZE];
+    char *tree;   /* the request's, absolute, as the runner works elsewhere; owned */
     char *folder; /* owned */
     char *cgroup; /* owned */
     char *config; /* owned */
@@ -144,6 +145,7 @@ static int start_runner(struct run *run, struct error *err)
             .workspace = &sandbox->workspace,
             .cgroups = &sandbox->cgroups,
             .request = run->request,
+            .tree = run->tree,
             .id = run->id,
             .folder = run->folder,
             .config = run->config,
@@ -436,6 +438,7 @@ static void run_release(struct run *run)
     buf_release(&run->err_bytes);
     buf_release(&run->frame_bytes);
     release_files(run->files, run->file_count);
+    free(run->tree);
     free(run->folder);
     free(run->cgroup);
     free(run->config);
@@ -463,6 +466,8 @@ static int run_init(struct run *run, struct sandbox *sandbox, const struct sandb
     };
     if (check_request(request, err) < 0)
         return -1;
+    if (request->tree && !(run->tree = realpath(request->tree, NULL)))
+        return error_system(err, errno, "show %s to a guest", request->tree);
     while (request->collect && request->collect[run->collect_count])
         run->collect_count++;
     run->files = calloc(run->collect_count + 1, sizeof *run->files);

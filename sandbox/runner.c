@@ -97,8 +97,10 @@ static pid_t start_runtime(const struct runner *runner)
     pid_t pid = fork();
     if (pid != 0)
         return pid;
+    /* First out of the way: a program that was started without 0, 1 or 2 has our pipes there. */
+    int out = fcntl(runner->out, F_DUPFD_CLOEXEC, 3), err = fcntl(runner->err, F_DUPFD_CLOEXEC, 3);
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (null < 0 || dup2(null, 0) < 0 || dup2(runner->out, 1) < 0 || dup2(runner->err, 2) < 0)
+    if (null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0)
         _exit(127);
     signal(SIGPIPE, SIG_DFL); /* what is ignored would stay so in the guest */
     runtime_exec(runner->runtime, runner->id);
@@ -224,7 +226,7 @@ static int prepare(const struct runner *runner, struct error *err)
     if (workspace_enter(runner->workspace, runner->folder, err) < 0)
         return -1;
     die_with_parent(runner->stop); /* again: a new user namespace forgets it */
-    if (workspace_mount(runner->workspace, runner->request, err) < 0)
+    if (workspace_mount(runner->workspace, runner->tree, runner->request, err) < 0)
         return -1;
     return fs_write_atomic("config.json", runner->config, strlen(runner->config), 0600, err);
 }

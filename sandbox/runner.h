@@ -31,6 +31,7 @@ struct runner {
     const struct workspace *workspace;
     const struct cgroups *cgroups;
     const struct sandbox_request *request;
+    const char *tree; /* request->tree made absolute, or NULL */
     const char *id;
     const char *folder; /* the run's, absolute */
     const char *config; /* the bundle's config.json */

@@ -197,7 +197,8 @@ static int write_etc(const struct workspace *workspace, struct error *err)
 
 static int mount_overlay(const char *at, const char *options, const struct workspace *workspace, struct error *err)
 {
-    AUTO_FREE char *all = text_format("%s%s", options, workspace->user_namespace ? ",userxattr" : "");
+    /* So that a folder of the tree can be renamed; not to be had in a user namespace, where rename(2) says EXDEV. */
+    AUTO_FREE char *all = text_format("%s,%s", options, workspace->user_namespace ? "userxattr" : "redirect_dir=on");
     if (!all)
         return error_system(err, ENOMEM, "mount an overlay");
     if (mount("overlay", at, "overlay", MS_NOSUID | MS_NODEV, all) < 0)
@@ -321,7 +322,8 @@ static int write_files(const struct workspace *workspace, const struct sandbox_r
     return result < 0 ? error_wrap(err, "put a file into the guest's tree") : 0;
 }
 
-int workspace_mount(const struct workspace *workspace, const struct sandbox_request *request, struct error *err)
+int workspace_mount(const struct workspace *workspace, const char *tree, const struct sandbox_request *request,
+                    struct error *err)
 {
     static const char *const owned[] = {"lower", "disk/upper"};
     if (mount_root(workspace, err) < 0)
@@ -335,7 +337,7 @@ int workspace_mount(const struct workspace *workspace, const struct sandbox_requ
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
         if (mkdir(owned[i], 0755) < 0 || chown(owned[i], workspace->uid, workspace->gid) < 0)
             return error_system(err, errno, "make the guest's tree");
-    if (write_files(workspace, request, err) < 0 || (request->tree && mount_tree(workspace, request->tree, err) < 0) ||
+    if (write_files(workspace, request, err) < 0 || (tree && mount_tree(workspace, tree, err) < 0) ||
         mount_overlay("merged", "lowerdir=lower,upperdir=disk/upper,workdir=disk/work", workspace, err) < 0)
         return -1;
     return show("merged", "/workspace", true, 0, err);

@@ -39,8 +39,9 @@ void workspace_release(struct workspace *workspace);
  * system on `folder` and makes it the working directory. */
 int workspace_enter(const struct workspace *workspace, const char *folder, struct error *err);
 
-/* In the runner: mounts root, tree and /tmp, and puts the request's files on top of the tree. */
-int workspace_mount(const struct workspace *workspace, const struct sandbox_request *request, struct error *err);
+/* In the runner: mounts root, tree (absolute; NULL: an empty one) and /tmp, and puts the request's files on top. */
+int workspace_mount(const struct workspace *workspace, const char *tree, const struct sandbox_request *request,
+                    struct error *err);
 
 /* In the runner, when the guest is dead: true when /workspace or /tmp has no room or no inode left. */
 bool workspace_is_full(void);

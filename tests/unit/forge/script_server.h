@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -138,6 +140,7 @@ static inline struct script_server script_server_start(const struct exchange *sc
     server.pid = fork();
     assert_true(server.pid >= 0);
     if (!server.pid) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed test leaves nothing behind */
         close(ends[1]);
         _exit(script_follow(server.listener, ends[0], script, count));
     }

@@ -18,6 +18,38 @@ static void test_the_tree_is_the_guest_s_to_change_and_stays_as_it_was(void **st
     sandbox_result_release(&result);
 }
 
+static void test_a_folder_of_the_tree_can_be_renamed(void **state)
+{
+    NEED_WORLD(state);
+    struct world *world = *state;
+    struct sandbox_result result;
+    RUN(world, PLAIN, &result, "perl", "-e",
+        "rename('src', 'moved') or die \"$!\"; print -e 'moved/code.py' ? 'ok' : 'no'");
+    if (geteuid() == 0)
+        assert_string_equal(buf_text(&result.out), "ok");
+    sandbox_result_release(&result);
+}
+
+static void test_a_tree_may_be_named_relative_to_where_we_are(void **state)
+{
+    NEED_WORLD(state);
+    struct world *world = *state;
+    struct error err = {0};
+    struct sandbox_result result;
+    struct sandbox_request request = {.argv = (const char *const[]){"cat", "README", NULL}, .tree = "tree"};
+    AUTO_FREE char *before = getcwd(NULL, 0);
+    assert_int_equal(chdir(world->folder), 0);
+    int done = sandbox_run(world->sandbox, &request, &result, &err);
+    assert_int_equal(chdir(before), 0);
+    if (done < 0)
+        fail_msg("%s", err.message);
+    assert_string_equal(buf_text(&result.out), "read me\n");
+    sandbox_result_release(&result);
+    request.tree = "no-such-tree";
+    assert_int_equal(sandbox_run(world->sandbox, &request, &result, &err), -1);
+    assert_non_null(strstr(err.message, "no-such-tree"));
+}
+
 static void test_nothing_of_one_run_is_seen_by_the_next(void **state)
 {
     NEED_WORLD(state);
@@ -180,6 +212,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         SANDBOX_TEST(test_the_tree_is_the_guest_s_to_change_and_stays_as_it_was),
+        SANDBOX_TEST(test_a_folder_of_the_tree_can_be_renamed),
+        SANDBOX_TEST(test_a_tree_may_be_named_relative_to_where_we_are),
         SANDBOX_TEST(test_nothing_of_one_run_is_seen_by_the_next),
         SANDBOX_TEST(test_files_lie_on_top_of_the_tree),
         SANDBOX_TEST(test_files_of_a_request_do_not_follow_links_of_the_tree),
