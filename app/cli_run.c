@@ -295,7 +295,7 @@ static int run_here(const struct options *options, const struct config *config, 
 
 int cli_run(int argc, char **argv, struct error *err)
 {
-    struct options options = {0};
+    struct options options = {.spec = "-"};
     struct config config = {0};
     struct checkout checkout = {0};
     struct engine engine = {0};
