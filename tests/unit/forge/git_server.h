@@ -112,6 +112,8 @@ static inline void git_server_backend(int fd, const char *root, const struct git
         if (write(fd, line, n) < 0)
             break;
     fclose(answer);
+    while (wait(NULL) > 0)
+        ;
 }
 
 static inline void git_server_handle(int fd, const char *root)
