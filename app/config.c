@@ -287,7 +287,7 @@ char *config_tools_dir(const struct config *config, struct error *err)
     if (!found)
         error_set(err, ERROR_CONFIG,
                   "the pinned tools are in none of $ASSAY_TOOLS, %s/tools and /usr/lib/assay/tools; install them with "
-                  "deploy/install-tools",
+                  "`sh deploy/bootstrap tools`",
                   config->state_dir);
     return found;
 }

@@ -60,7 +60,8 @@ static char *ollama_url(const char *host)
                        any ? "127.0.0.1" : "", (int)len, rest, port ? "" : ":11434");
 }
 
-static int fill_model(const struct provider *provider, struct model_config *model)
+/* `value` is that of the provider's variable. */
+static int fill_model(const struct provider *provider, const char *value, struct model_config *model)
 {
     const char *url = variable(provider->url_variable);
     const char *other = variable(provider->model_variable);
@@ -73,7 +74,7 @@ static int fill_model(const struct provider *provider, struct model_config *mode
         config_set_text(&model->model, "%s", other ? other : provider->model) < 0)
         return -1;
     if (provider->keyless)
-        return (model->base_url = ollama_url(getenv(provider->variable))) ? 0 : -1;
+        return (model->base_url = ollama_url(value)) ? 0 : -1;
     if (!url)
         url = provider->base_url;
     if (url && config_set_text(&model->base_url, "%s", url) < 0)
@@ -85,9 +86,11 @@ static int read_models(struct config *config)
 {
     struct model_config *models = calloc(PROVIDERS, sizeof *models);
     config->models.items = models;
-    for (size_t i = 0; models && i < PROVIDERS; i++)
-        if (variable(providers[i].variable) && fill_model(&providers[i], &models[config->models.count++]) < 0)
+    for (size_t i = 0; models && i < PROVIDERS; i++) {
+        const char *value = variable(providers[i].variable);
+        if (value && fill_model(&providers[i], value, &models[config->models.count++]) < 0)
             return -1;
+    }
     return models ? 0 : -1;
 }
 

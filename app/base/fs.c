@@ -209,7 +209,7 @@ int fs_write_beneath(const char *root, const char *path, const void *data, size_
 {
     if (need_clean(path, err) < 0)
         return -1;
-    const char *name = NULL;
+    const char *name = path;
     AUTO_CLOSE int dir = open_parent(root, path, &name, err);
     if (dir < 0)
         return -1;

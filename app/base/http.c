@@ -418,7 +418,7 @@ static int pause_before_retry(struct call *call, const struct http_response *res
 static int attempt_all(struct call *call, struct http_response *response)
 {
     for (int attempt = 1;; attempt++) {
-        struct exchange state = {0};
+        struct exchange state = {.call = call, .response = response};
         int result = one_attempt(call, response, &state);
         response->attempts = attempt;
         if (attempt >= call->request.attempts || !worth_another_try(result, response, &state))

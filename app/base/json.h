@@ -36,7 +36,8 @@ const char *json_text_at(const json_t *root, const char *path, const char *fallb
 json_int_t json_int_at(const json_t *root, const char *path, json_int_t fallback);
 bool json_true_at(const json_t *root, const char *path);
 
-/* A string of bytes from anywhere: what is not UTF-8 (or is NUL) becomes U+FFFD, where json_string() would give NULL. */
+/* A string of bytes from anywhere: what is not UTF-8 (or is NUL) becomes U+FFFD, where json_string() would give NULL.
+ */
 json_t *json_from_text(const char *text, size_t len);
 
 /* Adds formatted text to an array of strings. */

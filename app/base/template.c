@@ -347,18 +347,14 @@ static const char *number_text(double number, char text[static 32])
 static void add_value(struct render *render, const json_t *value, enum template_escape escape)
 {
     char number[32];
-    AUTO_FREE char *json = NULL;
-    const char *text = NULL;
     if (!value || json_is_null(value))
         return;
     if (json_is_string(value)) {
         add_escaped(render->out, escape, json_string_value(value), json_string_length(value));
         return;
     }
-    if (json_is_real(value))
-        text = number_text(json_real_value(value), number);
-    else
-        text = json = json_dumps(value, JSON_ENCODE_ANY | JSON_SORT_KEYS);
+    AUTO_FREE char *json = json_is_real(value) ? NULL : json_dumps(value, JSON_ENCODE_ANY | JSON_SORT_KEYS);
+    const char *text = json_is_real(value) ? number_text(json_real_value(value), number) : json;
     if (text)
         add_escaped(render->out, escape, text, strlen(text));
 }
