@@ -451,6 +451,7 @@ static void a_stop_waits_for_open_requests_but_not_for_idle_connections(void **s
     AUTO_CLOSE int open = dial(server);
     static const char first_half[] = POST HOST JSON EVENT ID SIGNED "Content-Length: 13\r\n\r\nHello";
     assert_true(say(open, first_half, strlen(first_half)));
+    assert_true(idle >= 0);
     assert_int_equal(get(server, "/healthz"), 200); /* both are known to it */
     clock_sleep_ms(100);
     close(server->stop);
