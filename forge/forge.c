@@ -7,11 +7,7 @@
 static const struct forge_ops *const kinds[] = {[FORGE_GITHUB] = &github_ops};
 static const char *const kind_names[] = {[FORGE_GITHUB] = "github", NULL};
 
-#define FIELD(name, kind_of_value, text, ...)                                                                          \
-    {                                                                                                                  \
-        .key = #name, .type = kind_of_value, .offset = offsetof(struct forge_config, name), .help = text,              \
-        ##__VA_ARGS__                                                                                                  \
-    }
+#define FIELD(name, type, help, ...) YAML_FIELD(#name, type, offsetof(struct forge_config, name), help, ##__VA_ARGS__)
 
 const struct yaml_field forge_config_fields[] = {
     FIELD(name, YAML_TEXT, "webhooks arrive at /webhooks/<name>", .required = true),
