@@ -159,8 +159,10 @@ static int find_v2(struct cgroups *cgroups, struct error *err)
         snprintf(cgroups->parent, sizeof cgroups->parent, "/assay");
         return 0;
     }
+    if (strcmp(own, "/") == 0)
+        own[0] = '\0'; /* the top of a container: its processes may be moved, too */
     snprintf(beside, sizeof beside, "%s", own);
-    *strrchr(beside, '/') = '\0';
+    beside[*beside ? strrchr(beside, '/') - beside : 0] = '\0';
     if (*beside && hand_down(beside) == 0) {
         snprintf(cgroups->parent, sizeof cgroups->parent, "%s", beside);
         return 0;

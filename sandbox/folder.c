@@ -15,15 +15,17 @@ char *folder_make(const char *above, char id[static RANDOM_ID_SIZE], int *lock, 
     /* The shared lock keeps a sweep from taking the folder between its making and its locking. */
     AUTO_CLOSE int fence = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     AUTO_FREE char *folder = text_format("%s/%s", above, random_id(id));
-    AUTO_CLOSE int fd = -1;
-    if (fence < 0 || !folder || flock(fence, LOCK_SH) < 0 || mkdir(folder, 0700) < 0 ||
-        (fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 || flock(fd, LOCK_EX) < 0) {
-        error_system(err, errno, "make a folder for a run in %s", above);
-        return NULL;
+    int fd = -1;
+    if (fence >= 0 && folder && flock(fence, LOCK_SH) == 0 && mkdir(folder, 0700) == 0)
+        fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0 && flock(fd, LOCK_EX) == 0) {
+        *lock = fd;
+        return STEAL(folder);
     }
-    *lock = fd;
-    fd = -1;
-    return STEAL(folder);
+    error_system(err, errno, "make a folder for a run in %s", above);
+    if (fd >= 0)
+        close(fd);
+    return NULL;
 }
 
 void folder_remove(const char *folder, const char *id, const struct cgroups *cgroups, int lock)

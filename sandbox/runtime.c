@@ -1,12 +1,14 @@
 #include "sandbox/runtime.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "app/base/fs.h"
 #include "app/base/proc.h"
 
 /* Services often run without the sbin folders in PATH, where distributions put runc. */
@@ -119,11 +121,9 @@ void runtime_exec(const struct runtime *runtime, const char *id)
 
 pid_t runtime_guest_pid(void)
 {
-    FILE *file = fopen("pid", "re");
-    long pid = -1;
-    if (!file || fscanf(file, "%ld", &pid) != 1)
-        pid = -1;
-    if (file)
-        fclose(file);
-    return (pid_t)pid;
+    AUTO_BUF struct buf text = BUF_INIT(64);
+    if (fs_read("pid", &text, NULL) < 0)
+        return -1;
+    long pid = strtol(buf_text(&text), NULL, 10);
+    return pid > 0 && pid <= INT_MAX ? (pid_t)pid : -1;
 }

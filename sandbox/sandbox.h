@@ -24,13 +24,13 @@
 
 /* The `sandbox:` section of the configuration. */
 struct sandbox_config {
-    char *runtime;                /* "runc", or any OCI runtime by name or path: crun, runsc, kata, krun */
-    char *image;                  /* "host", or the path of an unpacked root file system */
-    int64_t memory;               /* bytes, swap included */
-    double cpus;                  /* processors */
-    int64_t pids;                 /* processes and threads */
-    int64_t timeout_ms;           /* wall time of one run */
-    int64_t disk;                 /* bytes that a run may write in /workspace; /tmp has as much again */
+    char *runtime;      /* "runc", or any OCI runtime by name or path: crun, runsc, kata, krun */
+    char *image;        /* "host", or the path of an unpacked root file system */
+    int64_t memory;     /* bytes, swap included */
+    double cpus;        /* processors */
+    int64_t pids;       /* processes and threads */
+    int64_t timeout_ms; /* wall time of one run */
+    int64_t disk;       /* bytes that a run may write in /workspace; /tmp has as much again; both count as memory */
     struct yaml_texts toolchains; /* more host directories to show read-only, at the same path */
 };
 
@@ -39,7 +39,8 @@ extern const struct yaml_field sandbox_config_fields[];
 /* How a run ended. Each limit has a result of its own. */
 enum sandbox_end {
     SANDBOX_EXITED,    /* by itself: see exit_status */
-    SANDBOX_SIGNALLED, /* by a signal of its own making: see signal */
+    SANDBOX_SIGNALLED, /* by a signal of its own making: see signal. The command is process 1 of its namespace, which
+                          ignores a signal that it sends to itself and does not handle */
     SANDBOX_TIMED_OUT,
     SANDBOX_OUT_OF_MEMORY,
     SANDBOX_TOO_MANY_PROCESSES, /* the pids limit was hit (whatever the exit status) */
@@ -73,7 +74,7 @@ struct sandbox_request {
 
 struct sandbox_result {
     enum sandbox_end end;
-    int exit_status;            /* when it exited, else -1 */
+    int exit_status;            /* when it exited by itself, whatever the end, else -1 */
     int signal;                 /* when it was signalled, else 0 */
     struct buf out;             /* standard output */
     struct buf err;             /* standard error */
@@ -91,7 +92,9 @@ struct sandbox *sandbox_new(const struct sandbox_config *config, const char *sta
                             struct error *err);
 void sandbox_free(struct sandbox *sandbox);
 
-/* Runs to the end. 0 when the guest ran, however it ended; -1 when it could not be run or was cancelled. */
+/* Runs to the end. 0 when the guest ran, however it ended; -1 when it could not be run: ERROR_NOT_FOUND for a command
+ * that is not there or cannot be executed, ERROR_SANDBOX for isolation that cannot be had, ERROR_INPUT for a wrong
+ * request; or was cancelled: ERROR_CANCELLED. */
 int sandbox_run(struct sandbox *sandbox, const struct sandbox_request *request, struct sandbox_result *result,
                 struct error *err);
 void sandbox_result_release(struct sandbox_result *result);

@@ -195,17 +195,20 @@ static int write_etc(const struct workspace *workspace, struct error *err)
     return 0;
 }
 
-static int mount_overlay(const char *at, const char *options, const struct workspace *workspace, struct error *err)
+/* With root, a folder of a lower layer can be renamed. In a user namespace it cannot (rename(2) says EXDEV, which mv
+ * and the like expect), and before Linux 6.6, whose tmpfs has no user attributes, a folder that was removed cannot be
+ * made again. */
+static int mount_overlay(const char *at, const char *layers, const struct workspace *workspace, struct error *err)
 {
-    /* So that a folder of the tree can be renamed; not to be had in a user namespace, where rename(2) says EXDEV. */
-    AUTO_FREE char *all = text_format("%s,%s", options, workspace->user_namespace ? "userxattr" : "redirect_dir=on");
-    if (!all)
+    bool user = workspace->user_namespace;
+    AUTO_FREE char *options = text_format("%s,%s", layers, user ? "userxattr" : "redirect_dir=on");
+    if (!options)
         return error_system(err, ENOMEM, "mount an overlay");
-    if (mount("overlay", at, "overlay", MS_NOSUID | MS_NODEV, all) < 0)
-        return error_set(
-            err, ERROR_SANDBOX,
-            "cannot mount an overlay file system on %s: %s; the kernel needs overlayfs (modprobe overlay)%s", at,
-            strerrordesc_np(errno), workspace->user_namespace ? " and to be Linux 5.11 or later" : "");
+    if (mount("overlay", at, "overlay", MS_NOSUID | MS_NODEV, options) < 0)
+        return error_set(err, ERROR_SANDBOX,
+                         "cannot mount an overlay file system on %s: %s; the kernel needs overlayfs (modprobe overlay) "
+                         "and must be Linux %s or later",
+                         at, strerrordesc_np(errno), user ? "5.11" : "5.19");
     return 0;
 }
 

@@ -1,9 +1,10 @@
 /* Median time of an empty sandboxed command next to `runc run` of a bare bundle, in turns in the same run.
  *
- *     sandbox-bench RUNTIME GUEST [ROUNDS]
+ *     sandbox [ROUNDS [RUNTIME [GUEST]]]
  *
- * GUEST is a static program that ends at once; it stands alone in the bare bundle's root, and is given to the sandbox
- * as its own. Exits 1 when the ratio of the medians is above the target. See tests/bench/README.md.
+ * GUEST is a static program that ends at once when given "exit", by default the probe of the same build; it stands
+ * alone in the bare bundle's root, and in the tree that the sandbox shows. Exits 1 when the ratio of the medians is
+ * above the target. See tests/bench/README.md.
  */
 #include <jansson.h>
 #include <stdio.h>
@@ -149,17 +150,30 @@ static void bench_release(struct bench *bench)
     free(bench->folder);
 }
 
+/* <build>/tests/bench/sandbox → <build>/tests/probe/probe. Heap, or NULL. */
+static char *default_guest(void)
+{
+    char self[4096];
+    ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (len <= 0)
+        return NULL;
+    self[len] = '\0';
+    *strrchr(self, '/') = '\0';
+    return text_format("%s/../probe/probe", self);
+}
+
 int main(int argc, char **argv)
 {
     struct error err = {0};
     struct bench bench;
     double ratio = 0;
-    long rounds = argc > 3 ? strtol(argv[3], NULL, 10) : ROUNDS_DEFAULT;
-    if (argc < 3 || argc > 4 || rounds < 1 || rounds > ROUNDS_MAX) {
-        fprintf(stderr, "usage: %s RUNTIME GUEST [ROUNDS up to %d]\n", argv[0], ROUNDS_MAX);
+    AUTO_FREE char *probe = default_guest();
+    long rounds = argc > 1 ? strtol(argv[1], NULL, 10) : ROUNDS_DEFAULT;
+    if (argc > 4 || rounds < 1 || rounds > ROUNDS_MAX || !probe) {
+        fprintf(stderr, "usage: %s [ROUNDS up to %d [RUNTIME [GUEST]]]\n", argv[0], ROUNDS_MAX);
         return 2;
     }
-    int done = bench_init(&bench, argv[1], argv[2], &err);
+    int done = bench_init(&bench, argc > 2 ? argv[2] : "runc", argc > 3 ? argv[3] : probe, &err);
     if (done == 0)
         done = measure(&bench, (int)rounds, &ratio, &err);
     bench_release(&bench);
