@@ -30,7 +30,7 @@ struct exchange {
     const char *headers; /* lines that must be there, separated by \n; a line that starts with '!' must not; or NULL */
     const char *body;    /* the JSON that must come; NULL: no body; "*": any */
     int status;          /* 0: the connection is dropped without an answer */
-    const char *answers; /* header lines of the answer, each ending in \r\n, or NULL */
+    const char *answers; /* header lines of the answer, each ending in \r\n; {url} is this server; or NULL */
     const char *reply;   /* the body, or NULL */
 };
 
@@ -92,25 +92,29 @@ static inline bool script_matches(const struct exchange *expected, char *text)
     return want && got && json_equal(want, got);
 }
 
-static inline void script_answer(int fd, const struct exchange *step)
+static inline void script_answer(int fd, const struct exchange *step, const char *url)
 {
-    const char *reply = step->reply ? step->reply : "";
-    dprintf(fd, "HTTP/1.1 %d Scripted\r\nConnection: close\r\nContent-Length: %zu\r\n%s\r\n%s", step->status,
-            step->status == 304 ? 0 : strlen(reply), step->answers ? step->answers : "", reply);
+    const char *reply = step->reply ? step->reply : "", *answers = step->answers ? step->answers : "";
+    const char *hole = strstr(answers, "{url}");
+    size_t before = hole ? (size_t)(hole - answers) : strlen(answers);
+    dprintf(fd, "HTTP/1.1 %d Scripted\r\nConnection: close\r\nContent-Length: %zu\r\n%.*s%s%s\r\n%s", step->status,
+            step->status == 304 ? 0 : strlen(reply), (int)before, answers, hole ? url : "", hole ? hole + 5 : "",
+            reply);
 }
 
-static inline int script_follow(int listener, int stop, const struct exchange *script, size_t count)
+static inline int script_follow(const struct script_server *server, int stop, const struct exchange *script,
+                                size_t count)
 {
     static char text[1 << 20];
     for (size_t i = 0;; i++) {
-        struct pollfd fds[] = {{.fd = listener, .events = POLLIN}, {.fd = stop, .events = POLLIN}};
+        struct pollfd fds[] = {{.fd = server->listener, .events = POLLIN}, {.fd = stop, .events = POLLIN}};
         poll(fds, 2, 30000);
         if (!(fds[0].revents & POLLIN)) {
             if (i < count)
                 fprintf(stderr, "never came: %s\n", script[i].request);
             return i < count;
         }
-        int fd = accept(listener, NULL, NULL);
+        int fd = accept(server->listener, NULL, NULL);
         if (!script_read(fd, text, sizeof text))
             return 1;
         char *copy = strdup(text);
@@ -121,7 +125,7 @@ static inline int script_follow(int listener, int stop, const struct exchange *s
         }
         free(copy);
         if (script[i].status)
-            script_answer(fd, &script[i]);
+            script_answer(fd, &script[i], server->url);
         close(fd);
     }
 }
@@ -142,7 +146,7 @@ static inline struct script_server script_server_start(const struct exchange *sc
     if (!server.pid) {
         prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed test leaves nothing behind */
         close(ends[1]);
-        _exit(script_follow(server.listener, ends[0], script, count));
+        _exit(script_follow(&server, ends[0], script, count));
     }
     close(server.listener);
     close(ends[0]);
