@@ -227,6 +227,18 @@ static void read_verdict(xmlNode *element, xmlNode *verdict, struct test_case *t
     test->exception = failed && test->message ? find_exception(type, test->message, trace) : strdup("");
 }
 
+/* Doubles the array each time it is full, which it is at powers of two. */
+static struct test_case *room_for_case(struct test_report *report)
+{
+    size_t count = report->count;
+    if (count & (count - 1))
+        return report->cases;
+    struct test_case *cases = reallocarray(report->cases, count ? count * 2 : 1, sizeof *cases);
+    if (cases)
+        report->cases = cases;
+    return cases;
+}
+
 static int add_case(struct test_report *report, xmlNode *element, struct error *err)
 {
     struct test_case test = {0};
@@ -239,9 +251,7 @@ static int add_case(struct test_report *report, xmlNode *element, struct error *
     test.name = attribute(element, "name");
     test.elapsed_ms = milliseconds(seconds ? seconds : "");
     read_verdict(element, verdict, &test);
-    struct test_case *cases = realloc(report->cases, (report->count + 1) * sizeof *cases);
-    if (cases)
-        report->cases = cases;
+    struct test_case *cases = room_for_case(report);
     if (!cases || !test.file || !test.suite || !test.name || !test.message || !test.details || !test.exception) {
         case_release(&test);
         return error_set(err, ERROR_INTERNAL, "no memory");
