@@ -171,7 +171,7 @@ int cli_show(int argc, char **argv, struct error *err)
     if (cli_wants_help(argc, argv))
         return 0;
     struct config config;
-    int64_t id;
+    int64_t id = 0;
     struct store *store = open_for_job(argc, argv, options, &config_path, &config, &id, err);
     if (!store)
         return -1;
@@ -189,7 +189,7 @@ int cli_cancel(int argc, char **argv, struct error *err)
     if (cli_wants_help(argc, argv))
         return 0;
     struct config config;
-    int64_t id;
+    int64_t id = 0;
     bool was_running = false;
     struct store *store = open_for_job(argc, argv, options, &config_path, &config, &id, err);
     if (!store)
@@ -223,7 +223,7 @@ int cli_retry(int argc, char **argv, struct error *err)
     if (cli_wants_help(argc, argv))
         return 0;
     struct config config;
-    int64_t id;
+    int64_t id = 0;
     struct store *store = open_for_job(argc, argv, options, &config_path, &config, &id, err);
     if (!store)
         return -1;

@@ -41,7 +41,7 @@ static int bind_one(const struct addrinfo *at)
 
 static char *url_of(int fd)
 {
-    struct sockaddr_storage bound;
+    struct sockaddr_storage bound = {0};
     socklen_t len = sizeof bound;
     char host[NI_MAXHOST];
     char port[NI_MAXSERV];
@@ -63,18 +63,17 @@ int listener_open(const char *address, char **url, struct error *err)
     int code = getaddrinfo(*host ? host : NULL, port, &hints, &found);
     if (code != 0)
         return error_set(err, ERROR_CONFIG, "server.listen: %s: %s", address, gai_strerror(code));
-    AUTO_CLOSE int fd = -1;
+    int fd = -1;
     for (const struct addrinfo *at = found; at && fd < 0; at = at->ai_next)
         fd = bind_one(at);
     int errnum = errno;
     freeaddrinfo(found);
-    AUTO_FREE char *text = fd < 0 ? NULL : url_of(fd);
+    char *text = fd < 0 ? NULL : url_of(fd);
     if (text) {
-        *url = STEAL(text);
-        int result = fd;
-        fd = -1;
-        return result;
+        *url = text;
+        return fd;
     }
+    auto_close(&fd);
     error_system(err, errnum, "server.listen: %s", address);
     error_wrap(err, "%s", errnum == EADDRINUSE ? "another program listens there" : "cannot listen");
     if (err)

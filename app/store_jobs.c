@@ -161,7 +161,7 @@ int store_jobs(struct store *store, const struct job_filter *filter, struct job 
 
 int job_refused(struct store *store, int64_t id, const char *doing, struct error *err)
 {
-    struct job job;
+    struct job job = {0};
     if (store_job_get(store, id, &job, err) == 0) {
         error_set(err, ERROR_CONFLICT, "%s job %lld: it is %s%s", doing, (long long)id, job_state_name(job.state),
                   job.state == JOB_RUNNING ? ", and not by this worker and attempt" : "");
