@@ -17,6 +17,7 @@
 enum {
     FILE_BYTES_MAX = 64 * 1024,
     MOVE_ROUNDS = 16,
+    SHARES_OF_A_PROCESS = 1024,
 };
 
 static const struct {
@@ -77,6 +78,19 @@ static void add_v1_hierarchy(struct cgroups *cgroups, char *line)
     one->controllers = controllers_in(options + 1);
 }
 
+/* In version 1 a group competes with each process outside of groups for the processors, as if all guests together were
+ * one process: on a busy machine they would starve. Let them weigh as much as a busy process on every processor. Best
+ * effort: it changes how fast a guest is, not what it may do. */
+static void give_weight_v1(const char *mount)
+{
+    char path[CGROUP_PATH_MAX + 32], text[32];
+    snprintf(path, sizeof path, "%s/assay", mount);
+    mkdir(path, 0755);
+    snprintf(path, sizeof path, "%s/assay/cpu.shares", mount);
+    snprintf(text, sizeof text, "%ld", SHARES_OF_A_PROCESS * sysconf(_SC_NPROCESSORS_ONLN));
+    cgroup_file_write(path, text);
+}
+
 /* Version 1: the group "/assay" in every hierarchy. Root makes it; for another user an administrator has to. */
 static int find_v1(struct cgroups *cgroups, struct error *err)
 {
@@ -91,6 +105,8 @@ static int find_v1(struct cgroups *cgroups, struct error *err)
                              "%s and give it to this user (also in the other folders of " CGROUP_TOP ")",
                              one->mount, path);
         found |= one->controllers;
+        if (one->controllers & CGROUP_CPU)
+            give_weight_v1(one->mount);
     }
     const char *missing = missing_controller(found);
     if (missing)
