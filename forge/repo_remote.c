@@ -89,6 +89,16 @@ static struct repo_session session_with(struct repo *repo, const struct repo_rem
     };
 }
 
+/* A remote that is nowhere configured, and whose address no `insteadOf` rewrites. */
+static int create_remote(struct repo *repo, const char *url, git_remote **out)
+{
+    git_remote_create_options options;
+    git_remote_create_options_init(&options, GIT_REMOTE_CREATE_OPTIONS_VERSION);
+    options.repository = repo->git;
+    options.flags = GIT_REMOTE_CREATE_SKIP_INSTEADOF | GIT_REMOTE_CREATE_SKIP_DEFAULT_FETCHSPEC;
+    return git_remote_create_with_opts(out, url, &options);
+}
+
 static int open_remote(struct repo *repo, struct repo_session *session, git_direction direction, git_remote **out,
                        struct error *err)
 {
@@ -100,7 +110,7 @@ static int open_remote(struct repo *repo, struct repo_session *session, git_dire
         return -1;
     if (repo_session_is_over(session))
         return explain(session, 0, err);
-    int status = git_remote_create_anonymous(out, repo->git, session->remote->url);
+    int status = create_remote(repo, session->remote->url, out);
     if (status == 0)
         status = git_remote_connect_ext(*out, direction, &options);
     return status < 0 ? explain(session, status, err) : 0;
