@@ -7,7 +7,7 @@
 #include "app/base/buf.h"
 #include "app/base/json.h"
 
-enum { MAX_FINDINGS = 2000, MAX_MESSAGE = 400 };
+enum { FINDINGS_MAX = 20000, MESSAGE_MAX = 400, LINE_NUMBER_MAX = 100 * 1000 * 1000 };
 
 static void finding_release(struct finding *finding)
 {
@@ -44,22 +44,30 @@ static struct span relative(struct span path)
 static int add(struct findings *out, const char *tool, struct span path, long line, struct span code,
                struct span message, struct error *err)
 {
-    if (out->count == MAX_FINDINGS)
-        return 0;
-    struct finding *grown = realloc(out->items, (out->count + 1) * sizeof *grown);
-    if (!grown)
-        return error_set(err, ERROR_INTERNAL, "out of memory");
-    out->items = grown;
+    if (out->count == FINDINGS_MAX) /* leaving some out could hide new ones */
+        return error_set(err, ERROR_LIMIT, "%s: more than %d findings", tool, FINDINGS_MAX);
+    if ((out->count & (out->count - 1)) == 0) { /* full: the array has room for the next power of two */
+        size_t room = out->count ? out->count * 2 : 1;
+        struct finding *grown = reallocarray(out->items, room, sizeof *grown);
+        if (!grown)
+            return error_set(err, ERROR_INTERNAL, "out of memory");
+        out->items = grown;
+    }
     path = relative(path);
-    message.len = message.len > MAX_MESSAGE ? MAX_MESSAGE : message.len;
-    struct finding finding = {strdup(tool), strndup(path.text, path.len), (int)line, strndup(code.text, code.len),
-                              strndup(message.text, message.len)};
+    message.len = message.len > MESSAGE_MAX ? MESSAGE_MAX : message.len;
+    struct finding finding = {
+        .tool = strdup(tool),
+        .path = strndup(path.text, path.len),
+        .line = line > 0 && line < LINE_NUMBER_MAX ? (int)line : 0,
+        .code = strndup(code.text, code.len),
+        .message = strndup(message.text, message.len),
+    };
     if (!finding.tool || !finding.path || !finding.code || !finding.message) {
         finding_release(&finding);
         return error_set(err, ERROR_INTERNAL, "out of memory");
     }
     for (char *at = finding.message; *at; at++)
-        *at = *at == '\n' || *at == '\r' ? ' ' : *at;
+        *at = (unsigned char)*at < ' ' || *at == 0x7f ? ' ' : *at;
     out->items[out->count++] = finding;
     return 0;
 }
@@ -86,33 +94,62 @@ static int read_ruff(const char *tool, const char *text, size_t len, struct find
     return 0;
 }
 
-/* "path:line[:column]: severity: message"; false when the line is not of that form. */
 struct located {
     struct span path, severity, message;
     long line;
 };
 
+static bool starts_with(struct span text, const char *start)
+{
+    size_t len = strlen(start);
+    return text.len >= len && memcmp(text.text, start, len) == 0;
+}
+
+static void skip(struct span *text, size_t len)
+{
+    text->text += len;
+    text->len -= len;
+}
+
+/* Takes ":<digits>" off; false when the text begins otherwise. */
+static bool take_number(struct span *text, long *number)
+{
+    size_t len = 1;
+    long value = 0;
+    if (text->len < 2 || text->text[0] != ':' || !isdigit((unsigned char)text->text[1]))
+        return false;
+    for (; len < text->len && isdigit((unsigned char)text->text[len]); len++)
+        value = value < LINE_NUMBER_MAX ? value * 10 + (text->text[len] - '0') : value;
+    skip(text, len);
+    *number = value;
+    return true;
+}
+
+/* Takes "path:line[:column]: severity: message" apart; false when the line is not of that form. */
 static bool read_located(struct span text, struct located *out)
 {
-    const char *end = text.text + text.len;
     const char *colon = memchr(text.text, ':', text.len);
-    if (!colon || colon == text.text || colon + 1 == end || !isdigit((unsigned char)colon[1]))
+    long column;
+    if (!colon || colon == text.text)
         return false;
     out->path = (struct span){text.text, (size_t)(colon - text.text)};
-    char *rest = NULL;
-    out->line = strtol(colon + 1, &rest, 10);
-    if (rest < end && *rest == ':' && rest + 1 < end && isdigit((unsigned char)rest[1]))
-        strtol(rest + 1, &rest, 10);
-    if (rest + 2 >= end || rest[0] != ':' || rest[1] != ' ')
+    skip(&text, out->path.len);
+    if (!take_number(&text, &out->line))
         return false;
-    const char *severity = rest + 2, *after = memchr(severity, ':', (size_t)(end - severity));
-    if (!after || after + 2 > end)
+    take_number(&text, &column);
+    if (!starts_with(text, ": "))
         return false;
-    out->severity = (struct span){severity, (size_t)(after - severity)};
-    const char *message = after + 1;
-    while (message < end && *message == ' ')
-        message++;
-    out->message = (struct span){message, (size_t)(end - message)};
+    skip(&text, 2);
+    const char *after = memchr(text.text, ':', text.len);
+    if (!after)
+        return false;
+    out->severity = (struct span){text.text, (size_t)(after - text.text)};
+    skip(&text, out->severity.len + 1);
+    while (text.len && text.text[0] == ' ')
+        skip(&text, 1);
+    while (text.len && isspace((unsigned char)text.text[text.len - 1]))
+        text.len--;
+    out->message = text;
     return true;
 }
 
@@ -121,15 +158,23 @@ static bool is(struct span span, const char *word)
     return span.len == strlen(word) && memcmp(span.text, word, span.len) == 0;
 }
 
-/* Takes a trailing "[code]" off the message. */
+/* Notes only explain the finding above them. */
+static bool counts(struct span severity)
+{
+    return is(severity, "error") || is(severity, "warning") || is(severity, "fatal error");
+}
+
+/* Takes a trailing " [code]" off the message. */
 static struct span take_code(struct span *message)
 {
     if (!message->len || message->text[message->len - 1] != ']')
         return (struct span){"", 0};
     const char *open = memrchr(message->text, '[', message->len);
-    if (!open)
-        return (struct span){"", 0};
+    if (!open || open == message->text || open[-1] != ' ')
+        return (struct span){"", 0}; /* "List[int]" is a part of the message */
     struct span code = {open + 1, (size_t)(message->text + message->len - 1 - (open + 1))};
+    if (memchr(code.text, ' ', code.len))
+        return (struct span){"", 0};
     message->len = (size_t)(open - message->text);
     while (message->len && message->text[message->len - 1] == ' ')
         message->len--;
@@ -143,7 +188,7 @@ static int read_lines(const char *tool, const char *text, size_t len, struct fin
         struct span span = {line, (size_t)((stop ? stop : end) - line)};
         struct located located;
         line = stop ? stop + 1 : end;
-        if (!read_located(span, &located) || !(is(located.severity, "error") || is(located.severity, "warning")))
+        if (!read_located(span, &located) || !counts(located.severity))
             continue;
         struct span code = take_code(&located.message);
         if (add(out, tool, located.path, located.line, code, located.message, err) < 0)
@@ -170,24 +215,47 @@ int findings_read(const char *format, const char *tool, const char *text, size_t
     return error_set(err, ERROR_CONFIG, "%s: no reader for the format \"%s\"", tool, format);
 }
 
-static bool same(const struct finding *a, const struct finding *b)
+/* ---- what is new ---- */
+
+/* Everything but the line: code above a finding may have moved it. */
+static char *identity(const struct finding *finding)
 {
-    return strcmp(a->tool, b->tool) == 0 && strcmp(a->path, b->path) == 0 && strcmp(a->code, b->code) == 0 &&
-           strcmp(a->message, b->message) == 0;
+    return text_format("%s\x1f%s\x1f%s\x1f%s", finding->tool, finding->path, finding->code, finding->message);
+}
+
+/* How many findings there are of each identity. */
+static json_t *count_all(const struct findings *findings)
+{
+    json_t *counts = json_object();
+    for (size_t i = 0; i < findings->count; i++) {
+        AUTO_FREE char *name = identity(&findings->items[i]);
+        if (name)
+            json_object_set_new_nocheck(counts, name,
+                                        json_integer(json_integer_value(json_object_get(counts, name)) + 1));
+    }
+    return counts;
 }
 
 void findings_subtract(struct findings *after, const struct findings *before)
 {
-    for (size_t i = 0; i < before->count; i++) {
-        for (size_t k = 0; k < after->count; k++) {
-            if (!same(&before->items[i], &after->items[k]))
-                continue;
-            finding_release(&after->items[k]);
-            memmove(&after->items[k], &after->items[k + 1], (after->count - k - 1) * sizeof *after->items);
-            after->count--;
-            break;
+    json_auto_t *known = count_all(before);
+    size_t kept = 0;
+    for (size_t i = 0; i < after->count; i++) {
+        AUTO_FREE char *name = identity(&after->items[i]);
+        json_t *left = name ? json_object_get(known, name) : NULL;
+        if (json_integer_value(left) > 0) {
+            json_integer_set(left, json_integer_value(left) - 1);
+            finding_release(&after->items[i]);
+        } else {
+            after->items[kept++] = after->items[i];
         }
     }
+    after->count = kept;
+}
+
+static json_t *text_of(const char *text)
+{
+    return json_from_text(text, strlen(text));
 }
 
 json_t *findings_to_json(const struct findings *findings)
@@ -195,9 +263,9 @@ json_t *findings_to_json(const struct findings *findings)
     json_t *out = json_array();
     for (size_t i = 0; i < findings->count; i++) {
         const struct finding *finding = &findings->items[i];
-        json_array_append_new(out,
-                              json_pack("{s:s, s:s, s:i, s:s, s:s}", "tool", finding->tool, "path", finding->path,
-                                        "line", finding->line, "code", finding->code, "message", finding->message));
+        json_array_append_new(out, json_pack("{s:o, s:o, s:i, s:o, s:o}", "tool", text_of(finding->tool), "path",
+                                             text_of(finding->path), "line", finding->line, "code",
+                                             text_of(finding->code), "message", text_of(finding->message)));
     }
     return out;
 }
