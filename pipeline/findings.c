@@ -217,10 +217,19 @@ int findings_read(const char *format, const char *tool, const char *text, size_t
 
 /* ---- what is new ---- */
 
-/* Everything but the line: code above a finding may have moved it. */
+/* Everything but line numbers, in the message too ("already defined on line 3"): code above may have moved. */
 static char *identity(const struct finding *finding)
 {
-    return text_format("%s\x1f%s\x1f%s\x1f%s", finding->tool, finding->path, finding->code, finding->message);
+    static const char word[] = "line ";
+    AUTO_BUF struct buf name = BUF_INIT(KiB(64));
+    buf_printf(&name, "%s\x1f%s\x1f%s\x1f", finding->tool, finding->path, finding->code);
+    const char *at = finding->message;
+    for (const char *line; (line = strstr(at, word)); at = line + strspn(line, "0123456789")) {
+        line += sizeof word - 1;
+        buf_add(&name, at, (size_t)(line - at));
+    }
+    buf_puts(&name, at);
+    return name.failed ? NULL : buf_steal(&name, NULL);
 }
 
 /* How many findings there are of each identity. */

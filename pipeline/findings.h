@@ -21,13 +21,14 @@ struct findings {
 };
 
 /* Reads a tool's output by the language table's format name: "ruff-json" (ruff check --output-format json), "mypy"
- * (file:line:column: error: message [code]; notes are left out), "gcc" (file:line:column: error|warning: message).
- * Appends. */
+ * (file:line:column: error: message [code]; notes are left out), "gcc" (file:line:column: error|warning: message
+ * [code]). Lines of another form are passed over. Appends; more than 20,000 are ERROR_LIMIT. Paths lose a leading
+ * "/workspace/". */
 int findings_read(const char *format, const char *tool, const char *text, size_t len, struct findings *out,
                   struct error *err);
 
-/* Removes from `after` what `before` already had: same tool, path, code and message, whatever the line, as many times
- * as it had it. */
+/* Removes from `after` what `before` already had: same tool, path, code and message, whatever the line (line numbers
+ * inside the message count as equal too), as many times as it had it. */
 void findings_subtract(struct findings *after, const struct findings *before);
 
 json_t *
