@@ -88,7 +88,9 @@ static json_t *verify(struct checkout *checkout, const struct engine *engine, co
     struct yaml_texts tests = {0};
     size_t count = 0;
     json_t *verdict = NULL;
-    if (repo_log(checkout->repo, checkout->base, head, MAX_COMMITS, &commits, &count, err) < 0)
+    char head_id[REPO_ID_SIZE];
+    if (repo_resolve(checkout->repo, head, head_id, err) < 0 ||
+        repo_log(checkout->repo, checkout->base, head_id, MAX_COMMITS, &commits, &count, err) < 0)
         return NULL;
     if (count < 2)
         error_set(err, ERROR_INPUT, "the range holds %zu commits; a proof has two at least: tests, then code", count);

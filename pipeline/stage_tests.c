@@ -25,6 +25,7 @@ struct sieve {
     json_t *broken;  /* fail by a fault of their own */
     json_t *on_base; /* hold already */
     size_t failing;  /* cases that failed for the right reason in the last trial */
+    bool on_stub; /* that trial was on a stub, where each test counts for itself */
 };
 
 /* ---- what the model writes ---- */
@@ -191,7 +192,10 @@ static int sift(struct pipeline *pipeline, const struct run *run, const struct l
     bool exists = symbol_exists(pipeline, run, language);
     AUTO_FREE char *stub = exists ? NULL : stub_text(pipeline, run, language);
     json_t *passing = exists ? sieve->on_base : sieve->vacuous;
-    return try_tests(pipeline, run, language, file, stub, sieve, passing, err);
+    if (try_tests(pipeline, run, language, file, stub, sieve, passing, err) < 0)
+        return -1;
+    sieve->on_stub = stub != NULL;
+    return 0;
 }
 
 /* ---- the stage ---- */
@@ -231,7 +235,8 @@ static int give_up(struct run *run, struct stage_result *result, const struct si
     return stage_end(result, VERDICT_STOPPED, "%s", run->reason);
 }
 
-static int lock(struct pipeline *pipeline, struct run *run, struct testfile *file, struct error *err)
+static int lock(struct pipeline *pipeline, struct run *run, struct testfile *file, const struct sieve *sieve,
+                struct error *err)
 {
     const char *author = json_string_value(json_object_get(run->files_by, file->path));
     AUTO_FREE char *text = stage_tidy(pipeline, run, file->path, file->text, FILE_TEST, err);
@@ -239,6 +244,8 @@ static int lock(struct pipeline *pipeline, struct run *run, struct testfile *fil
                             strlen(text), FILE_TEST, author ? author : "spec", err) < 0)
         return error_wrap(err, "lock the tests");
     change_lock_tests(&run->change);
+    if (sieve->on_stub)
+        json_object_set_new(run->evidence, "stub", json_pack("{s:I}", "failed", (json_int_t)sieve->failing));
     return 0;
 }
 
@@ -265,7 +272,7 @@ static int write_tests(struct pipeline *pipeline, struct run *run, const struct 
 int stage_tests(struct pipeline *pipeline, struct run *run, struct stage_result *result, struct error *err)
 {
     const struct language *language = stage_language(pipeline, run, err);
-    struct sieve sieve = {json_array(), json_array(), json_array(), 0};
+    struct sieve sieve = {json_array(), json_array(), json_array(), 0, false};
     struct import_rules *rules = NULL;
     struct testfile file = {0};
     int status = -1;
@@ -279,7 +286,7 @@ int stage_tests(struct pipeline *pipeline, struct run *run, struct stage_result 
     tell(run, sieve.on_base, "holds on base already");
     if (file.test_count + file.trusted_count == 0 || sieve.failing == 0)
         status = give_up(run, result, &sieve);
-    else if (lock(pipeline, run, &file, err) == 0)
+    else if (lock(pipeline, run, &file, &sieve, err) == 0)
         status = stage_end(
             result, VERDICT_PASSED, "%zu tests locked: %zu from the spec's examples, %zu written; %zu left out",
             file.trusted_count + file.test_count, file.trusted_count, file.test_count,
