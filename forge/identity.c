@@ -74,27 +74,30 @@ static char *noreply_host(const char *api_url)
     return text_format("users.noreply.%.*s", (int)strcspn(host, ":/"), host);
 }
 
-static int make_email(struct forge *forge, const char *login, const json_t *who, struct error *err)
+/* Borrowed, cached. */
+static const char *noreply_address(struct forge *forge, const char *login, const json_t *who, struct error *err)
 {
+    struct github *github = github_of(forge);
+    if (github->email)
+        return github->email;
     AUTO_FREE char *host = noreply_host(forge->config->api_url);
     int64_t id = user_id(forge, login, who);
-    char *email = host ? text_format("%lld+%s@%s", (long long)id, login, host) : NULL;
-    if (!email)
-        return error_set(err, ERROR_INTERNAL, "out of memory for our address");
-    github_of(forge)->email = email;
-    return 0;
+    github->email = host ? text_format("%lld+%s@%s", (long long)id, login, host) : NULL;
+    if (!github->email)
+        error_set(err, ERROR_INTERNAL, "out of memory for our address");
+    return github->email;
 }
 
 int github_identity(struct forge *forge, char **name, char **email, struct error *err)
 {
-    struct github *github = github_of(forge);
     const json_t *who = self(forge, err);
     const char *login = who ? github_login(forge, err) : NULL;
-    if (!login || (!github->email && make_email(forge, login, who, err) < 0))
+    const char *address = login ? noreply_address(forge, login, who, err) : NULL;
+    if (!address)
         return -1;
     const char *called = is_app(forge) ? login : json_text_at(who, "name", "");
     AUTO_FREE char *our_name = strdup(*called ? called : login);
-    AUTO_FREE char *our_email = strdup(github->email);
+    AUTO_FREE char *our_email = strdup(address);
     if (!our_name || !our_email)
         return error_set(err, ERROR_INTERNAL, "out of memory for our name");
     *name = STEAL(our_name);

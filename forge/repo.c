@@ -61,6 +61,14 @@ void repo_library_stop(void)
 
 /* ---- opening ---- */
 
+/* Takes a descriptor out of its clean-up variable, as STEAL() does for pointers. */
+static int hand_over(int *fd)
+{
+    int taken = *fd;
+    *fd = -1;
+    return taken;
+}
+
 static int take_lock(const char *path, int64_t timeout_ms, struct error *err)
 {
     AUTO_FREE char *name = text_format("%s.lock", path);
@@ -79,9 +87,7 @@ static int take_lock(const char *path, int64_t timeout_ms, struct error *err)
         }
         clock_sleep_ms(LOCK_POLL_MS);
     }
-    int held = fd;
-    fd = -1;
-    return held;
+    return hand_over(&fd);
 }
 
 /* Git's own lock files and half-written objects are left behind by a killed process. Ours is the only process here
@@ -158,10 +164,10 @@ struct repo *repo_mirror(const char *path, int64_t lock_timeout_ms, struct error
     if (!git)
         return NULL;
     struct repo *repo = new_repo(git, true, lock, err);
-    if (!repo)
-        git_repository_free(git);
+    if (repo)
+        hand_over(&lock);
     else
-        lock = -1;
+        git_repository_free(git);
     return repo;
 }
 
