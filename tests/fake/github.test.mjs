@@ -182,6 +182,13 @@ describe('issues, comments, labels, reactions', () => {
         assert.equal((await (await call('GET', `/repos/octo/shop/issues/${issue.number}`)).json()).labels.length, 0);
         gh.check();
     });
+    test('people and the App itself have profiles', async () => {
+        gh.user('mia');
+        for (const login of ['mia', 'assay[bot]'])
+            assert.equal((await (await call('GET', `/users/${encodeURIComponent(login)}`)).json()).login, login);
+        assert.equal((await call('GET', '/users/nobody')).status, 404);
+        gh.check();
+    });
     test("permissions have GitHub's two names", async () => {
         gh.permit(repo, 'mia', 'maintain');
         const answer = await (await call('GET', '/repos/octo/shop/collaborators/mia/permission')).json();

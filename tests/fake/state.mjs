@@ -69,7 +69,13 @@ export class State {
     user(login, type = 'User') {
         if (!this.users.has(login)) {
             const id = this.newId();
-            this.users.set(login, { login, id, type, name: login, email: `${login}@users.example.com` });
+            this.users.set(login, {
+                login,
+                id,
+                type,
+                name: login,
+                email: `${login.replace(/\W/g, '-')}@users.example.com`,
+            });
         }
         return this.users.get(login);
     }

@@ -99,12 +99,13 @@ def slugify(text: str) -> str:
     return text
 `;
 
-/** A model that does everything right, but for the roles that are given: {implement: (asked) => …} or a text. */
+/** A model that does everything right, but for the roles that are given: a text, or a function of what is asked that
+ *  gives nothing for "as usual". */
 export function script(roles = {}) {
     const good = { tests: fenced(GOOD_TESTS), implement: fenced(GOOD_CODE), repair: fenced(GOOD_CODE) };
     return (asked) => {
-        const answer = roles[asked.role] ?? good[asked.role];
-        return typeof answer === 'function' ? (answer(asked) ?? good[asked.role]) : answer;
+        const answer = roles[asked.role];
+        return (typeof answer === 'function' ? answer(asked) : answer) || good[asked.role];
     };
 }
 

@@ -89,14 +89,16 @@ test('/generate adds its text to the spec', options, async (t) => {
 });
 
 test('a free text issue gets its signature and file from the model', options, async (t) => {
+    const filled = `Signature: slugify(text: str) -> str
+File: src/shop/text.py
+Assumption: Only ASCII letters count.`;
     const w = await world(t, {
-        model: script({
-            tests: ({ n }) =>
-                n === 1 &&
-                'Signature: slugify(text: str) -> str\nFile: src/shop/text.py\nAssumption: Only ASCII letters count.\n',
-        }),
+        model: script({ tests: ({ prompt }) => /leaves something open/.test(prompt) && filled }),
     });
-    w.ask({ title: 'Slugs', body: 'Please make slugs from product names, `slugify("Green Tea") -> "green-tea"`.' });
+    w.ask({
+        title: 'Slugs',
+        body: "Please make the last part of a product page's address from the name of the product.",
+    });
     const pull = await w.pull();
     assert.match(pull.body, /Only ASCII letters count/);
 });
