@@ -28,56 +28,52 @@ static const char *const kind_choices[] = {
 /* By enum model_format. */
 static const char *const format_choices[] = {"fenced", "json_schema", NULL};
 
-/* Positional: key, type, place, help; what else a field has is named. */
-#define FIELD(name, kind, at, text, ...)                                                                               \
-    {                                                                                                                  \
-        .key = name, .type = kind, .offset = at, .help = text, __VA_ARGS__                                             \
-    }
-
 #define PRICE(member) (offsetof(struct model_config, price.member) - offsetof(struct model_config, price))
 
 static const struct yaml_field price_fields[] = {
-    FIELD("input", YAML_NUMBER, PRICE(input), "USD for a million tokens read", .required = true, .max = 10000),
-    FIELD("output", YAML_NUMBER, PRICE(output), "USD for a million tokens written", .required = true, .max = 10000),
-    FIELD("cached_input", YAML_NUMBER, PRICE(cached_input),
-          "USD for a million tokens read from the provider's cache; the input price when absent", .max = 10000),
+    YAML_FIELD("input", YAML_NUMBER, PRICE(input), "USD for a million tokens read", .required = true, .max = 10000),
+    YAML_FIELD("output", YAML_NUMBER, PRICE(output), "USD for a million tokens written", .required = true,
+               .max = 10000),
+    YAML_FIELD("cached_input", YAML_NUMBER, PRICE(cached_input),
+               "USD for a million tokens read from the provider's cache; the input price when absent", .max = 10000),
     {0},
 };
 
 #define AT(member) offsetof(struct model_config, member)
 
 const struct yaml_field model_config_fields[] = {
-    FIELD("name", YAML_TEXT, AT(name), "what routes call this model", .required = true),
-    FIELD("kind", YAML_CHOICE, AT(kind),
-          "how the server is spoken to: openai (and all that are compatible) or anthropic", .required = true,
-          .choices = kind_choices),
-    FIELD("model", YAML_TEXT, AT(model), "the provider's name for it, such as claude-sonnet-4-5 or qwen2.5-coder:7b",
-          .required = true),
-    FIELD("base_url", YAML_TEXT, AT(base_url),
-          "the server's address, such as http://127.0.0.1:11434/v1; the provider's own when absent"),
-    FIELD("api_key", YAML_TEXT, AT(api_key), "where the key is: file:PATH or env:NAME; none is sent when absent"),
-    FIELD("price", YAML_OBJECT, AT(price), "what tokens cost; without it the model counts as free",
-          .fields = price_fields),
-    FIELD("format", YAML_CHOICE, AT(format),
-          "how answers are asked for: fenced (small models) or json_schema (servers that hold the model to a schema)",
-          .choices = format_choices),
-    FIELD("max_tokens", YAML_INT, AT(max_tokens), "cap on one answer in tokens; 4096 when absent", .min = 1,
-          .max = 1000000),
-    FIELD("context_tokens", YAML_INT, AT(context_tokens), "how many tokens the model can read; unknown when absent",
-          .min = 1, .max = 100000000),
-    FIELD("timeout", YAML_DURATION, AT(timeout_ms), "for one whole answer, such as 10m (the default)"),
-    FIELD("stall", YAML_DURATION, AT(stall_ms),
-          "how long the server may be silent before an attempt is given up, such as 90s (the default)"),
+    YAML_FIELD("name", YAML_TEXT, AT(name), "what routes call this model", .required = true),
+    YAML_FIELD("kind", YAML_CHOICE, AT(kind),
+               "how the server is spoken to: openai (and all that are compatible) or anthropic", .required = true,
+               .choices = kind_choices),
+    YAML_FIELD("model", YAML_TEXT, AT(model),
+               "the provider's name for it, such as claude-sonnet-4-5 or qwen2.5-coder:7b", .required = true),
+    YAML_FIELD("base_url", YAML_TEXT, AT(base_url),
+               "the server's address, such as http://127.0.0.1:11434/v1; the provider's own when absent"),
+    YAML_FIELD("api_key", YAML_TEXT, AT(api_key), "where the key is: file:PATH or env:NAME; none is sent when absent"),
+    YAML_FIELD("price", YAML_OBJECT, AT(price), "what tokens cost; without it the model counts as free",
+               .fields = price_fields),
+    YAML_FIELD(
+        "format", YAML_CHOICE, AT(format),
+        "how answers are asked for: fenced (small models) or json_schema (servers that hold the model to a schema)",
+        .choices = format_choices),
+    YAML_FIELD("max_tokens", YAML_INT, AT(max_tokens), "cap on one answer in tokens; 4096 when absent", .min = 1,
+               .max = 1000000),
+    YAML_FIELD("context_tokens", YAML_INT, AT(context_tokens),
+               "how many tokens the model can read; unknown when absent", .min = 1, .max = 100000000),
+    YAML_FIELD("timeout", YAML_DURATION, AT(timeout_ms), "for one whole answer, such as 10m (the default)"),
+    YAML_FIELD("stall", YAML_DURATION, AT(stall_ms),
+               "how long the server may be silent before an attempt is given up, such as 90s (the default)"),
     {0},
 };
 
 #define ROLE(role) offsetof(struct model_routes, roles[role])
 
 const struct yaml_field model_routes_fields[] = {
-    FIELD("tests", YAML_TEXTS, ROLE(ROLE_TESTS), "names of the models that write tests, weakest first"),
-    FIELD("implement", YAML_TEXTS, ROLE(ROLE_IMPLEMENT), "names of the models that write code, weakest first"),
-    FIELD("repair", YAML_TEXTS, ROLE(ROLE_REPAIR), "names of the models that repair code, weakest first"),
-    FIELD("embed", YAML_TEXTS, ROLE(ROLE_EMBED), "names of the models that make embeddings; may be empty"),
+    YAML_FIELD("tests", YAML_TEXTS, ROLE(ROLE_TESTS), "names of the models that write tests, weakest first"),
+    YAML_FIELD("implement", YAML_TEXTS, ROLE(ROLE_IMPLEMENT), "names of the models that write code, weakest first"),
+    YAML_FIELD("repair", YAML_TEXTS, ROLE(ROLE_REPAIR), "names of the models that repair code, weakest first"),
+    YAML_FIELD("embed", YAML_TEXTS, ROLE(ROLE_EMBED), "names of the models that make embeddings; may be empty"),
     {0},
 };
 
