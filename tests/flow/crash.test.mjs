@@ -9,7 +9,7 @@ const PULLS = 'POST /repos/{owner}/{repo}/pulls';
 async function endsOnce(w, issue) {
     const pull = await w.pull();
     assert.equal(w.writes(PULLS).length, 1);
-    assert.equal(w.said(issue).length, 1, 'one progress comment');
+    assert.deepEqual(w.markers(issue), ['job:1:progress']);
     const commits = await w.repo.git.log('main', pull.pull.headSha);
     assert.equal(commits.length, 2);
     assert.deepEqual(Object.keys(await w.repo.git.branches()).sort(), [pull.pull.head, 'main'].sort());
@@ -116,5 +116,5 @@ test('a job that crashes every time ends, and says so', options, async (t) => {
     await killer;
     assert.equal(job.state, 'failed');
     assert.equal(w.gh.pulls(w.repo).length, 0);
-    assert.equal(w.said(issue).length, 1);
+    assert.deepEqual(w.markers(issue), ['job:1:progress', 'job:1:result']);
 });

@@ -191,11 +191,15 @@ export class Assay {
 
     async stop() {
         if (!this.child || this.child.exitCode !== null || this.child.signalCode !== null) return;
-        this.child.kill('SIGTERM');
-        if ((await Promise.race([this.ended, wait(15_000).then(() => 'late')])) === 'late') {
+        let late = false;
+        const timer = setTimeout(() => {
+            late = true;
             this.killAll();
-            throw new Error('assay serve did not stop within 15 s of SIGTERM');
-        }
+        }, 15_000);
+        this.child.kill('SIGTERM');
+        await this.ended;
+        clearTimeout(timer);
+        if (late) throw new Error('assay serve did not stop within 15 s of SIGTERM');
     }
 
     processes() {
@@ -322,6 +326,13 @@ export class World {
             .map((one) => one.body);
     }
 
+    /** What our comments are about, by their markers: ["job:1:progress", …], sorted. */
+    markers(issue) {
+        return this.said(issue)
+            .map((body) => /<!-- assay:(.*?) -->/.exec(body)?.[1])
+            .sort();
+    }
+
     /** Waits until all jobs have ended; `count` is how many there must be. */
     async ended(count = 1, patience = PATIENCE) {
         await this.gh.settled();
@@ -334,7 +345,7 @@ export class World {
             },
             patience,
         ).catch((error) => {
-            throw new Error(`${error.message}\n--- the log ends with:\n${this.assay.log.slice(-4000)}`);
+            throw new Error(`${error.message}\n--- the log ends with:\n${this.assay.log.slice(-1500)}`);
         });
     }
 
@@ -344,7 +355,7 @@ export class World {
         const pulls = this.gh.pulls(this.repo);
         if (pulls.length !== 1)
             throw new Error(
-                `there are ${pulls.length} pull requests: ${JSON.stringify(await this.assay.jobs())}\n${this.assay.log.slice(-4000)}`,
+                `there are ${pulls.length} pull requests: ${JSON.stringify(await this.assay.jobs())}\n${this.assay.log.slice(-1500)}`,
             );
         return pulls[0];
     }

@@ -106,7 +106,7 @@ test(
         await w.ended();
         assert.equal(w.gh.pulls(w.repo).length, 0);
         assert.deepEqual(Object.keys(await w.repo.git.branches()), ['main']);
-        assert.equal(w.said(issue).length, 1);
+        assert.deepEqual(w.markers(issue), ['job:1:progress', 'job:1:result']);
         const asked = w.model.of('implement')[0];
         assert.equal(asked.system.includes(order), false, 'text of the repository is never in the system prompt');
     },
