@@ -293,12 +293,6 @@ void change_release(struct change *change)
 
 /* ---- the lock ---- */
 
-static int by_path(const void *a, const void *b)
-{
-    const struct change_file *const *left = a, *const *right = b;
-    return strcmp((*left)->path, (*right)->path);
-}
-
 /* "" when there is no memory: a digest that no later one equals. */
 static void tests_digest(const struct change *change, char hex[static DIGEST_HEX_SIZE])
 {
@@ -311,9 +305,11 @@ static void tests_digest(const struct change *change, char hex[static DIGEST_HEX
             continue;
         if (count == CHANGE_MAX_FILES)
             return;
-        tests[count++] = &change->files[i];
+        size_t at = count++;
+        for (; at > 0 && strcmp(tests[at - 1]->path, change->files[i].path) > 0; at--)
+            tests[at] = tests[at - 1];
+        tests[at] = &change->files[i];
     }
-    qsort(tests, count, sizeof *tests, by_path);
     for (size_t i = 0; i < count; i++) {
         buf_add(&all, tests[i]->path, strlen(tests[i]->path) + 1);
         if (tests[i]->content)

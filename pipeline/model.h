@@ -41,7 +41,7 @@ struct model_config {
     int format;             /* enum model_format; key `format: fenced|json_schema` */
     int64_t max_tokens;     /* cap on the answer; default 4096 */
     int64_t context_tokens; /* what the model can read, 0: not said */
-    int64_t timeout_ms;     /* one whole answer; default 10 min */
+    int64_t timeout_ms;     /* one whole answer of this model, further tries and pauses included; default 10 min */
     int64_t stall_ms;       /* no byte for so long ends an attempt; default 90 s */
     int64_t line;
 };

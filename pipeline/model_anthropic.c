@@ -21,7 +21,7 @@ static json_t *body(const struct model_entry *entry, const struct model_request 
                             json_pack("[{s:s, s:o, s:{s:s}}]", "type", "text", "text", model_text(request->system),
                                       "cache_control", "type", "ephemeral"));
     if (!model_option_refused(entry, "temperature"))
-        json_object_set_new(out, "temperature", json_real(request->temperature));
+        json_object_set_new(out, "temperature", json_real(request->temperature < 1 ? request->temperature : 1));
     if (!model_is_structured(entry, request))
         return out;
     json_object_set_new(out, "tools",

@@ -17,6 +17,7 @@ enum {
     ANSWER_MAX = 4 * 1024 * 1024,
     BYTES_PER_TOKEN_MAX = 16, /* more than any answer's average: past it the server ignores max_tokens */
     ANSWER_SLACK = 64 * 1024,
+    VERSION_MAX = 120,
     PROBLEM_MAX = 2048,  /* more than is quoted, so that a secret in it is seen whole and hidden */
     AFTER_DONE_MS = 500, /* a stream that said it ends may close for so long */
     TOKENS_MAX = 1000 * 1000 * 1000,
@@ -43,8 +44,12 @@ void model_append(struct buf *out, const json_t *value)
 
 void model_reply_version(struct model_reply *reply, const json_t *value)
 {
-    if (!reply->version && json_is_string(value) && json_string_length(value) > 0)
-        reply->version = strndup(json_string_value(value), 200);
+    const char *name = json_string_value(value);
+    size_t len = 0;
+    while (name && len < VERSION_MAX && (unsigned char)name[len] > ' ' && name[len] != 0x7f)
+        len++;
+    if (!reply->version && len > 0)
+        reply->version = strndup(name, len);
 }
 
 /* Kinds of error that stay, whatever one does; the numbers are HTTP's. */
