@@ -1,5 +1,6 @@
 #include "pipeline/grammar.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <regex.h>
 #include <stdlib.h>
@@ -261,11 +262,61 @@ bool grammar_matches(const struct grammar *grammar, enum grammar_pattern which, 
     return grammar->has_pattern[which] && regex_holds(&grammar->patterns[which], text, len);
 }
 
+/* At least as many as the grammar will see, whatever it makes of the text: each word and each other character is one,
+ * a line's end one more, and a line that is indented unlike the one before may begin and end a block. */
+static size_t count_tokens(const char *text, size_t len)
+{
+    size_t count = 0, column = 0, last_column = 0;
+    bool in_word = false, in_indent = true;
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+        bool word = isalnum(c) || c == '_' || c >= 0x80;
+        if (c == '\n') {
+            count += !in_indent;
+            in_indent = true;
+            column = 0;
+        } else if (c == ' ' || c == '\t') {
+            column += c == ' ' ? 1 : 8;
+        } else if (c == '\r' || c == '\f') {
+            column = 0;
+        } else {
+            count += in_indent && column != last_column ? 2 : 0;
+            last_column = in_indent ? column : last_column;
+            in_indent = false;
+            count += !word || !in_word;
+        }
+        in_word = word;
+    }
+    return count;
+}
+
+/* Searching takes time by the square of an error's length, so a text with a long one is not worth it. */
+static bool has_long_error(TSNode root)
+{
+    bool found = false;
+    TSTreeCursor cursor = ts_tree_cursor_new(root);
+    for (bool more = ts_node_has_error(root); more && !found;) {
+        TSNode node = ts_tree_cursor_current_node(&cursor);
+        found = ts_node_symbol(node) == (TSSymbol)-1 && ts_node_child_count(node) > GRAMMAR_MAX_ERROR;
+        if (ts_node_has_error(node) && ts_tree_cursor_goto_first_child(&cursor))
+            continue;
+        while (!(more = ts_tree_cursor_goto_next_sibling(&cursor)) && ts_tree_cursor_goto_parent(&cursor))
+            ;
+    }
+    ts_tree_cursor_delete(&cursor);
+    return found;
+}
+
 TSTree *grammar_parse(const struct grammar *grammar, const char *text, size_t len, struct error *err)
 {
     if (len > GRAMMAR_MAX_BYTES) {
         error_set(err, ERROR_LIMIT, "the source has %zu bytes, more than the %d that are parsed", len,
                   GRAMMAR_MAX_BYTES);
+        return NULL;
+    }
+    if (count_tokens(text, len) > GRAMMAR_MAX_TOKENS) {
+        error_set(err, ERROR_LIMIT, "the source has more than the %d words and signs that are parsed",
+                  GRAMMAR_MAX_TOKENS);
         return NULL;
     }
     TSParser *parser = ts_parser_new();
@@ -274,8 +325,13 @@ TSTree *grammar_parse(const struct grammar *grammar, const char *text, size_t le
                        ? ts_parser_parse_string(parser, NULL, text, (uint32_t)len)
                        : NULL;
     ts_parser_delete(parser);
-    if (!tree)
+    if (!tree) {
         error_set(err, ERROR_TIMEOUT, "the source takes more than %d s to parse", GRAMMAR_TIMEOUT_MS / 1000);
+    } else if (has_long_error(ts_tree_root_node(tree))) {
+        error_set(err, ERROR_LIMIT, "the source does not parse over more than %d words and signs", GRAMMAR_MAX_ERROR);
+        ts_tree_delete(tree);
+        return NULL;
+    }
     return tree;
 }
 

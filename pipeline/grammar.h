@@ -41,7 +41,9 @@ enum grammar_query { QUERY_TAGS, QUERY_DEFINITIONS, QUERY_IMPORTS, QUERY_GUARDS,
 /* The regular expressions of the language table's `layout`. */
 enum grammar_pattern { PATTERN_FILE_COMMENT, PATTERN_FURTHER, PATTERN_ELISION, PATTERN_COUNT };
 
-enum { GRAMMAR_MAX_BYTES = 4 << 20, GRAMMAR_TIMEOUT_MS = 5000 };
+/* tree-sitter before 0.20.8 counts a node's children in 16 bits and frees the wrong memory when a text makes one with
+ * more (a long run of errors or comments). No node has more children than the text has tokens. */
+enum { GRAMMAR_MAX_BYTES = 4 << 20, GRAMMAR_MAX_TOKENS = 65000, GRAMMAR_MAX_ERROR = 4096, GRAMMAR_TIMEOUT_MS = 5000 };
 
 /* Compiles; a query or pattern that is wrong is ERROR_CONFIG with the place. */
 struct grammar *grammar_new(const struct language *language, struct error *err);

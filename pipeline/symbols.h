@@ -58,8 +58,8 @@ struct symbols {
     size_t reference_count;
 };
 
-/* Parses; a text with syntax errors is not a failure (see error_line). Texts over 4 MiB are ERROR_LIMIT. Bounded in
- * time. */
+/* Parses; a text with syntax errors is not a failure (see error_line). Texts over 4 MiB or 65,000 tokens are
+ * ERROR_LIMIT. Bounded in time. */
 int symbols_parse(const struct language *language, const char *text, size_t len, struct symbols *out,
                   struct error *err);
 void symbols_release(struct symbols *symbols);
