@@ -204,6 +204,22 @@ static int run_to_outcome(struct attempt *attempt, struct run *run, struct error
     return status;
 }
 
+/* A forge that stumbles for a moment is not worth another attempt: everything in it may be done again. */
+static int publish_patiently(struct attempt *attempt, const struct run *run, struct error *err)
+{
+    static const int64_t pauses_ms[] = {1000, 4000};
+    for (size_t i = 0;; i++) {
+        struct error failure = {0};
+        if (publish_outcome(attempt, run, &failure) == 0)
+            return 0;
+        bool again = failure.retryable && failure.code != ERROR_STORE && i < sizeof pauses_ms / sizeof pauses_ms[0] &&
+                     failure.retry_after_ms <= pauses_ms[i];
+        if (!again || stop_wait(&attempt->stop, pauses_ms[i]))
+            return *err = failure, -1;
+        log_warn(&attempt->log, "once more: %s", failure.message);
+    }
+}
+
 static int carry_out(struct attempt *attempt, struct error *err)
 {
     struct run run = {0};
@@ -212,7 +228,7 @@ static int carry_out(struct attempt *attempt, struct error *err)
     if (status == 0 && attempt_is_stopped(attempt))
         status = error_set(err, ERROR_CANCELLED, "stopped before publishing");
     if (status == 0)
-        status = publish_outcome(attempt, &run, err);
+        status = publish_patiently(attempt, &run, err);
     run_release(&run);
     return status;
 }
@@ -233,10 +249,13 @@ static int end_cancelled(struct attempt *attempt, struct error *err)
 
 static int end_outside(struct attempt *attempt, const struct error *failure, struct error *err)
 {
-    log_warn(&attempt->log, "will be tried again: %s", failure->message);
-    progress_close(&attempt->progress, JOB_QUEUED, "", failure->message);
-    json_t *value =
-        json_pack("{s:s, s:I}", "message", failure->message, "retry_after_ms", (json_int_t)failure->retry_after_ms);
+    AUTO_BUF struct buf clean = BUF_INIT(KiB(4));
+    buf_puts(&clean, failure->message);
+    secrets_redact(attempt->secrets, &clean);
+    log_warn(&attempt->log, "will be tried again: %s", buf_text(&clean));
+    progress_close(&attempt->progress, JOB_QUEUED, "", buf_text(&clean));
+    json_t *value = json_pack("{s:o, s:I, s:i}", "message", json_from_text(buf_text(&clean), clean.len),
+                              "retry_after_ms", (json_int_t)failure->retry_after_ms, "attempt", attempt->number);
     return attempt_note(attempt, "error", value, err) < 0 ? -1 : JOB_EXIT_OUTSIDE;
 }
 
