@@ -61,7 +61,9 @@ const char *forge_login(struct forge *forge, struct error *err);
 
 enum forge_permission { FORGE_NONE, FORGE_READ, FORGE_WRITE, FORGE_ADMIN };
 
-/* What `login` may do on the repository ("maintain" counts as write, "triage" as read). */
+/* What `login` may do on the repository ("maintain" counts as write, "triage" as read; GitBucket's DEVELOPER as write,
+ * GUEST as read). Where the server cannot be asked about one person (404): the owner of a personal repository may do
+ * everything, the list of collaborators tells about the others, and what stays unclear is FORGE_NONE. */
 int forge_permission(struct forge *forge, const struct forge_repo *repo, const char *login,
                      enum forge_permission *permission, struct error *err);
 
@@ -119,7 +121,8 @@ int forge_react(struct forge *forge, const struct forge_repo *repo, enum forge_s
                 const char *content, struct error *err);
 
 /* Creates the comment, or edits it in place. With *id 0 our own comments on the issue are searched for one that
- * contains `marker` (an HTML comment that the body carries), so a crash after creation does not make a second. */
+ * contains `marker` (an HTML comment that the body carries), so a crash after creation does not make a second; without
+ * a marker ("") a new one is made. A comment that somebody has deleted is made again. Too long a body is cut. */
 int forge_comment_put(struct forge *forge, const struct forge_repo *repo, int64_t number, const char *marker,
                       const char *body, int64_t *id, struct error *err);
 
@@ -132,8 +135,9 @@ struct forge_pull_request {
     const char *branch, *base, *title, *body;
     bool draft;
 };
-/* Opens the pull request from `branch`, or brings the open one from that branch up to date (title, body). A
- * server that refuses drafts gets a ready one whose title starts with "[draft] ", and a log line. */
+/* Opens the pull request from `branch`, or brings the open one from that branch up to date: title, body, base, and from
+ * draft to ready (never back: a person may have marked it ready). A server that refuses or ignores drafts gets a ready
+ * one whose title starts with "[draft] ", and a log line. */
 int forge_pull_put(struct forge *forge, const struct forge_repo *repo, const struct forge_pull_request *request,
                    struct forge_pull *out, struct error *err);
 
@@ -149,7 +153,8 @@ struct forge_check {
     const json_t
         *annotations; /* array of {path, start_line, end_line, annotation_level, message}, or NULL; sent 50 a call */
 };
-/* Creates or updates the check run of that name and external id on the commit. Without check runs (404, 403 for a
+/* Creates or updates the check run of that name and external id on the commit; long texts are cut, and annotations that
+ * an earlier attempt has sent are not sent again. Without check runs (404, 403 for a
  * token) a commit status stands in: context = name, description = title. */
 int forge_check_put(struct forge *forge, const struct forge_repo *repo, const struct forge_check *check, int64_t *id,
                     struct error *err);

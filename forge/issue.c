@@ -79,8 +79,6 @@ int github_react(struct forge *forge, const struct forge_repo *repo, enum forge_
         [FORGE_ISSUE_COMMENT] = "issues/comments",
         [FORGE_REVIEW_COMMENT] = "pulls/comments",
     };
-    if (github_of(forge)->lacks[GITHUB_REACTIONS])
-        return 0;
     AUTO_FREE char *path = github_path(repo, "/%s/%lld/reactions", places[subject], (long long)id);
     json_auto_t *body = json_pack("{s:s}", "content", content);
     struct github_request request = {.method = "POST", .path = path, .body = body, .repo = repo, .repeatable = true};
@@ -88,7 +86,8 @@ int github_react(struct forge *forge, const struct forge_repo *repo, enum forge_
     struct error why = {0};
     if (github_call(forge, &request, &answer, &why) == 0)
         return 0;
-    /* A reaction is a courtesy: no server's refusal of it stops anything. */
+    /* A reaction is a courtesy: no server's refusal of it stops anything. It is asked for again next time, since the
+     * refusal may be about this one comment (deleted, locked). */
     if (github_is_missing(&why) || why.code == ERROR_DENIED || why.code == ERROR_INPUT) {
         github_note_lack(forge, GITHUB_REACTIONS, "no reactions", &why);
         return 0;

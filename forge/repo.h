@@ -96,7 +96,8 @@ int repo_branch_set(struct repo *repo, const char *branch, const char *commit, c
 
 /* Pushes `commit` to the remote's `branch`. The branch must not exist there, or hold only commits by `own_email` above
  * `base` (then it is replaced by force): somebody else's commits are never overwritten: ERROR_CONFLICT names them. The
- * lease is checked against what the remote has at that moment. */
+ * lease is checked against what the remote has at that moment. A commit on top of what is there only adds: always fine.
+ * A branch that is at `commit` already is a success. */
 int repo_push(struct repo *repo, const struct repo_remote *remote, const char *branch, const char *commit,
               const char *base, const char *own_email, struct error *err);
 

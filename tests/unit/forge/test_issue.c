@@ -172,6 +172,7 @@ static void a_server_without_reactions_and_labels_costs_one_line_each(void **sta
     const struct exchange script[] = {
         {"POST /repos/octo/hello/issues/7/reactions", NULL, "*", 404, "Content-Type: text/html\r\n", "<html>not here"},
         {"POST /repos/octo/hello/issues/7/labels", NULL, "*", 404, NULL, NOT_FOUND_JSON},
+        {"POST /repos/octo/hello/issues/7/reactions", NULL, "*", 403, NULL, "{\"message\":\"locked\"}"},
         {"POST /repos/octo/hello/issues/7/labels", NULL, "*", 404, NULL, NOT_FOUND_JSON},
     };
     struct script_forge it = {0};
