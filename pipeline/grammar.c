@@ -24,7 +24,7 @@ static const struct {
 extern const struct template_file grammar_query_table[];
 extern const size_t grammar_query_table_count;
 
-enum { MAX_CAPTURES = 32 };
+enum { MAX_CAPTURES = 32, MAX_SEARCHED = 4096 };
 
 struct query {
     TSQuery *query;   /* NULL: the language has none */
@@ -251,10 +251,11 @@ unsigned grammar_flags(const struct grammar *grammar, TSNode node)
     return symbol < ts_language_symbol_count(grammar->language) ? grammar->flags[symbol] : 0;
 }
 
+/* Of a long text only the start is searched: these expressions look at heads and comments. */
 static bool regex_holds(const regex_t *regex, const char *text, size_t len)
 {
-    regmatch_t range = {.rm_so = 0, .rm_eo = (regoff_t)len};
-    return regexec(regex, text, 1, &range, REG_STARTEND) == 0;
+    AUTO_FREE char *copy = strndup(text, len < MAX_SEARCHED ? len : MAX_SEARCHED);
+    return copy && regexec(regex, copy, 0, NULL, 0) == 0;
 }
 
 bool grammar_matches(const struct grammar *grammar, enum grammar_pattern which, const char *text, size_t len)

@@ -155,6 +155,8 @@ static void fill_body(const struct scan *scan, TSNode node, struct symbol *symbo
     size_t header = header_end(scan, node, body);
     size_t line_end = scan_line_end(scan, header), start = ts_node_start_byte(body);
     symbol->body_start = line_end <= start ? line_end : start;
+    if (symbol->body_start > symbol->end)
+        symbol->body_start = symbol->end; /* in a broken text */
     symbol->body_end = symbol->end;
     symbol->placeholder = is_placeholder(scan, body);
     symbol->signature = one_line(scan, node, header, MAX_SIGNATURE);

@@ -113,7 +113,8 @@ static int collect_definition(void *context, const struct grammar_capture *captu
         uint32_t start = ts_node_start_byte(name->node);
         scan->names[scan->name_count++] = (struct scan_name){start, ts_node_end_byte(name->node) - start};
     }
-    if (!name || !definition)
+    /* Where the text is broken the parser makes up names that are empty. */
+    if (!name || !definition || ts_node_start_byte(name->node) == ts_node_end_byte(name->node))
         return 0;
     if (scan_grow(&scan->definitions, scan->definition_count, &scan->definition_size, sizeof *scan->definitions,
                   collect->err) < 0)
