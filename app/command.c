@@ -5,6 +5,7 @@
 
 #include "app/base/clock.h"
 #include "app/base/json.h"
+#include "app/progress.h"
 #include "app/reply.h"
 
 /* One command on its way: what was written, and where the answer goes. */
@@ -158,6 +159,24 @@ static bool has_ended(const struct job *job)
     return job->state == JOB_DONE || job->state == JOB_CANCELLED || job->state == JOB_FAILED;
 }
 
+/* A job that waits has no process that could say so in its progress comment. */
+static void show_cancelled(const struct call *call, const struct job *job)
+{
+    const struct trigger *trigger = call->trigger;
+    struct progress progress = {
+        .config = trigger->config,
+        .store = trigger->store,
+        .forge = trigger->forge,
+        .repo = &trigger->event->repo,
+        .log = trigger->log,
+        .job = job->id,
+        .number = job->number,
+        .comment_id = json_int_at(job->published, "comment_id", 0),
+    };
+    if (progress.comment_id)
+        progress_close(&progress, JOB_CANCELLED, "", "");
+}
+
 static int cancel_job(const struct call *call, const struct job *job, struct error *err)
 {
     json_auto_t *view = view_of(call, job);
@@ -166,6 +185,8 @@ static int cancel_job(const struct call *call, const struct job *job, struct err
         return say(call, "ended-already", view, err);
     if (store_job_cancel(call->trigger->store, job->id, &was_running, err) < 0)
         return -1;
+    if (!was_running)
+        show_cancelled(call, job);
     json_object_set_new(view, "was_running", json_boolean(was_running));
     buf_printf(call->note, " job %lld", (long long)job->id);
     return say(call, "cancelled", view, err);

@@ -58,18 +58,29 @@ static json_t *failing_view(const struct run *run)
     return list;
 }
 
+/* The run's caveats, and a rule that somebody has set and that is not kept. */
+static json_t *caveats_view(const struct attempt *attempt, const struct run *run)
+{
+    json_t *caveats = json_copy(run->caveats);
+    AUTO_BUF struct buf unused = BUF_INIT(KiB(1));
+    policy_add_unused(&attempt->policy, &unused);
+    if (unused.len)
+        json_append_text(caveats, "%s sets %s, which this version does not obey.", POLICY_PATH, buf_text(&unused));
+    return caveats;
+}
+
 /* What the forge knows and the run does not. */
 static json_t *extra_view(const struct attempt *attempt, const struct run *run, const struct source_change *change)
 {
     const struct job *job = &attempt->job;
     AUTO_FREE char *details_url = attempt_details_url(attempt);
-    AUTO_BUF struct buf unused = BUF_INIT(KiB(1));
-    policy_add_unused(&attempt->policy, &unused);
-    return json_pack("{s:I, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "issue", (json_int_t)job->number, "job",
+    json_t *caveats = caveats_view(attempt, run);
+    bool has_caveats = json_array_size(caveats) > 0;
+    return json_pack("{s:I, s:I, s:s, s:s, s:s, s:s, s:s, s:o, s:b, s:o, s:o}", "issue", (json_int_t)job->number, "job",
                      (json_int_t)job->id, "requester", json_text_at(job->request, "requester", ""), "details_url",
                      details_url ? details_url : "", "base_commit", attempt->base, "tests_commit",
-                     change ? change->tests : "", "code_commit", change ? change->head : "", "unused_settings",
-                     buf_text(&unused), "code", code_view(run), "failing", failing_view(run));
+                     change ? change->tests : "", "code_commit", change ? change->head : "", "caveats", caveats,
+                     "has_caveats", has_caveats, "code", code_view(run), "failing", failing_view(run));
 }
 
 /* The run in a template's words; without its long parts when they are too long for the forge. */

@@ -326,12 +326,23 @@ static void several_commands_are_answered_in_one_comment(void **state)
 
 static void cancel_ends_a_waiting_job_and_asks_a_running_one(void **state)
 {
-    const struct exchange script[] = {WHO_WE_ARE, MAY_WRITE, EYES("/issues/comments/500"), COMMENTS,
-                                      SAYS,       MAY_WRITE, EYES("/issues/comments/501"), COMMENTS,
-                                      SAYS,       MAY_WRITE, EYES("/issues/comments/502"), COMMENTS,
+    const struct exchange script[] = {WHO_WE_ARE,
+                                      MAY_WRITE,
+                                      EYES("/issues/comments/500"),
+                                      {"PATCH " OCTO "/issues/comments/800", NULL, "*", 200, NULL, "{\"id\": 800}"},
+                                      COMMENTS,
+                                      SAYS,
+                                      MAY_WRITE,
+                                      EYES("/issues/comments/501"),
+                                      COMMENTS,
+                                      SAYS,
+                                      MAY_WRITE,
+                                      EYES("/issues/comments/502"),
+                                      COMMENTS,
                                       SAYS};
     WORLD(world, script);
     int64_t first = add_job(world.fixture->store, "shop", "k1");
+    publish(&world, first, "comment_id", json_integer(800));
     say(&world, (struct said){.author = "mia", .body = "/cancel", .id = 500});
     struct job job = job_of(&world, first);
     assert_int_equal(job.state, JOB_CANCELLED);
