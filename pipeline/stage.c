@@ -166,16 +166,22 @@ static size_t add_files(struct sandbox_file *out, const struct change_file *file
     return added;
 }
 
+char *stage_tools(const struct pipeline *pipeline, const struct language *language)
+{
+    return text_format("%s/%s", pipeline->tools, language->name);
+}
+
 int stage_run_tool(struct pipeline *pipeline, const struct run *run, const struct tool_run *tool,
                    struct sandbox_result *result, struct error *err)
 {
     const struct language *language = stage_language(pipeline, run, err);
     if (!language)
         return -1;
+    AUTO_FREE char *tools = stage_tools(pipeline, language);
     AUTO_FREE char *source_root = language_source_root(language, pipeline->tree, run->spec.file ? run->spec.file : "");
-    json_auto_t *view = json_pack("{s:s, s:s, s:s, s:O*}", "tools", pipeline->tools, "report",
-                                  tool->command->report ? tool->command->report : "", "source_root",
-                                  source_root ? source_root : ".", "files", tool->files);
+    json_auto_t *view =
+        json_pack("{s:s, s:s, s:s, s:O*}", "tools", tools, "report", tool->command->report ? tool->command->report : "",
+                  "source_root", source_root ? source_root : ".", "files", tool->files);
     char **argv = language_argv(&tool->command->argv, view, err);
     char **environment = argv ? language_argv(&tool->command->environment, view, err) : NULL;
     struct sandbox_file *files = calloc(run->change.count + tool->extra_count + 1, sizeof *files);

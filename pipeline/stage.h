@@ -79,6 +79,9 @@ struct tool_run {
     const char *const *collect; /* files to read back beside the report, NULL-terminated, or NULL */
 };
 
+/* The language's own folder of pinned tools. Heap. */
+char *stage_tools(const struct pipeline *pipeline, const struct language *language);
+
 /* Runs a command of the language table in the sandbox. `result` is released by the caller. */
 int stage_run_tool(struct pipeline *pipeline, const struct run *run, const struct tool_run *tool,
                    struct sandbox_result *result, struct error *err);

@@ -14,7 +14,8 @@ static const json_t *probe(struct pipeline *pipeline, struct run *run, const str
     const json_t *known = json_object_get(run->scratch, "probe");
     if (known)
         return known;
-    json_auto_t *view = json_pack("{s:s, s:s}", "tools", pipeline->tools, "probe", language->manifests.probe);
+    AUTO_FREE char *tools = stage_tools(pipeline, language);
+    json_auto_t *view = json_pack("{s:s, s:s}", "tools", tools, "probe", language->manifests.probe);
     char **argv = language_argv(&language->manifests.probe_argv, view, err);
     if (!argv)
         return NULL;
