@@ -33,6 +33,7 @@ enum {
     DRAIN_MS = 3 * 1000,   /* how long a running job may go on when the worker is stopped: it loses one stage at most */
     DRAIN_GRACE_MS = 6 * 1000,
     BURY_MS = 3 * 60 * 1000,
+    BURIALS_MAX = 3, /* tries */
     NAME_MAX_BYTES = 128
 };
 
@@ -45,7 +46,7 @@ struct slot {
     enum worker_cause cause;
     bool lost; /* the job is not ours any more */
     struct worker_verdict verdict;
-    bool burying;
+    int burials;                                     /* how often its end was to be told on the forge */
     int64_t started_ms, extend_ms, look_ms, kill_ms; /* monotonic: when it began, when each is due; 0: never */
 };
 
@@ -90,7 +91,7 @@ static int spawn(struct worker *worker, struct slot *slot, char *const argv[], s
     slot->kill_ms = 0;
     slot->cause = CAUSE_NONE;
     log_info(&worker->log, "job %lld, attempt %d: process %d%s", (long long)slot->job, slot->attempt, (int)pid,
-             slot->burying ? " says how it ended" : "");
+             slot->burials ? " says how it ended" : "");
     return 0;
 }
 
@@ -111,7 +112,7 @@ static int start(struct worker *worker, struct slot *slot, struct error *err)
         argv[count++] = "--config";
         argv[count++] = (char *)worker->config_path;
     }
-    if (slot->burying) {
+    if (slot->burials) {
         argv[count++] = "--bury";
         argv[count++] = slot->verdict.reason;
         argv[count++] = "--as";
@@ -160,7 +161,7 @@ static int note_tries(struct worker *worker, const struct slot *slot, struct err
     return store_job_publish(worker->store, slot->job, "tries", tries, err);
 }
 
-/* A burial that failed, too: the store at least knows. */
+/* Its burial has failed every time, too: the store at least knows. */
 static int finish_without_words(struct worker *worker, struct slot *slot, struct error *err)
 {
     const struct worker_verdict *verdict = &slot->verdict;
@@ -171,6 +172,14 @@ static int finish_without_words(struct worker *worker, struct slot *slot, struct
              verdict->reason);
     free_slot(worker, slot);
     return 0;
+}
+
+static int bury(struct worker *worker, struct slot *slot, struct error *err)
+{
+    if (slot->burials == BURIALS_MAX)
+        return finish_without_words(worker, slot, err);
+    slot->burials++;
+    return start(worker, slot, err);
 }
 
 static int carry_on(struct worker *worker, struct slot *slot, struct error *err)
@@ -184,10 +193,8 @@ static int carry_on(struct worker *worker, struct slot *slot, struct error *err)
              slot->verdict.next == NEXT_BURY ? "ends" : "is put back", slot->verdict.reason);
     if (note_tries(worker, slot, err) < 0)
         return -1;
-    if (slot->verdict.next == NEXT_BURY) {
-        slot->burying = true;
-        return start(worker, slot, err);
-    }
+    if (slot->verdict.next == NEXT_BURY)
+        return bury(worker, slot, err);
     int64_t not_before_ms = clock_wall_ms() + slot->verdict.wait_ms;
     if (store_job_requeue(worker->store, slot->job, not_before_ms, slot->verdict.reason, err) < 0)
         return -1;
@@ -209,7 +216,7 @@ static void settle(struct worker *worker, struct slot *slot)
         return;
     }
     if (status == 0)
-        status = slot->burying ? finish_without_words(worker, slot, &err) : carry_on(worker, slot, &err);
+        status = slot->burials ? bury(worker, slot, &err) : carry_on(worker, slot, &err);
     if (status < 0) /* and again at the next tick */
         log_error(&worker->log, "%s", err.message);
 }
@@ -251,7 +258,7 @@ static void look_for_cancel(struct worker *worker, struct slot *slot, int64_t no
 {
     struct job job;
     slot->look_ms = now + LOOK_MS;
-    if (slot->burying || store_job_get(worker->store, slot->job, &job, NULL) < 0)
+    if (slot->burials || store_job_get(worker->store, slot->job, &job, NULL) < 0)
         return;
     if (job.cancel_requested && job.state == JOB_RUNNING)
         end_process(slot, CAUSE_CANCELLED);
@@ -260,14 +267,14 @@ static void look_for_cancel(struct worker *worker, struct slot *slot, int64_t no
 
 static void watch(struct worker *worker, struct slot *slot, int64_t now)
 {
-    int64_t limit_ms = slot->burying ? BURY_MS : worker->config.limits.job_timeout_ms;
+    int64_t limit_ms = slot->burials ? BURY_MS : worker->config.limits.job_timeout_ms;
     if (now >= slot->extend_ms)
         extend(worker, slot, now);
     if (now >= slot->look_ms)
         look_for_cancel(worker, slot, now);
     if (now - slot->started_ms >= limit_ms)
         end_process(slot, CAUSE_LATE);
-    if (worker->stop.asked > 1 || (worker->drain_ms && now >= worker->drain_ms && !slot->burying))
+    if (worker->stop.asked > 1 || (worker->drain_ms && now >= worker->drain_ms && !slot->burials))
         end_process(slot, CAUSE_DRAINED);
     if (slot->kill_ms && now >= slot->kill_ms)
         signal_group(slot, SIGKILL);
