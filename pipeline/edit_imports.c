@@ -43,6 +43,18 @@ static bool is_provided(const struct merge *merge, size_t code_index, size_t nam
     return false;
 }
 
+/* Models like to import what they define, from the file itself or from "your_module". */
+static bool is_defined(const struct merge *merge, const struct source_import *import, size_t name)
+{
+    if (import->name_count == 0)
+        return false;
+    const char *bound = import->aliases[name] ? import->aliases[name] : import->names[name];
+    const struct symbol *symbol = symbols_find(&merge->file.symbols, bound);
+    if (!symbol)
+        symbol = symbols_find(&merge->code.symbols, bound);
+    return symbol && symbol->kind != SYMBOL_VALUE;
+}
+
 static const struct statement *statement_at(const struct source *source, size_t start)
 {
     for (size_t i = 0; i < source->statement_count; i++)
@@ -131,8 +143,14 @@ static int merge_import(struct merge *merge, size_t index)
     AUTO_FREE bool *missing = calloc(count, sizeof *missing);
     if (!missing)
         return error_system(merge->err, ENOMEM, "add an import");
-    for (size_t i = 0; i < count; i++)
-        missing_count += missing[i] = !is_provided(merge, index, i);
+    for (size_t i = 0; i < count; i++) {
+        missing[i] = !is_provided(merge, index, i);
+        if (missing[i] && is_defined(merge, import, i)) {
+            missing[i] = false;
+            merge_skip(merge, import->start, import->end, "a name is left out, it is defined in this file");
+        }
+        missing_count += missing[i];
+    }
     if (missing_count == 0)
         return 0;
     char *text = missing_count == count ? as_written(merge, index) : NULL;
