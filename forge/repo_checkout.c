@@ -17,6 +17,7 @@
 
 #define ENTRIES_MAX 500000
 #define BYTES_MAX   ((uint64_t)8 * 1024 * 1024 * 1024)
+#define DEPTH_MAX   512  /* a path of fs_path_is_clean() has no more steps */
 #define PATH_SIZE   1024 /* fs_path_is_clean() allows no more */
 
 struct link {
@@ -27,7 +28,6 @@ struct checkout {
     struct repo *repo;
     const char *directory;
     struct buf path; /* of the entry being written, relative */
-    size_t entries;
     uint64_t bytes;
     struct link *links;
     size_t link_count;
@@ -101,14 +101,33 @@ static int write_blob(struct checkout *checkout, const git_tree_entry *entry, co
                             mode == GIT_FILEMODE_BLOB_EXECUTABLE, err);
 }
 
+/* Before anything is written: would it be too much? */
+static int count_entries(struct repo *repo, const git_tree *tree, size_t depth, size_t *count, struct error *err)
+{
+    size_t here = git_tree_entrycount(tree);
+    *count += here;
+    if (*count > ENTRIES_MAX)
+        return error_set(err, ERROR_LIMIT, "more than %d entries", ENTRIES_MAX);
+    for (size_t i = 0; i < here && depth < DEPTH_MAX; i++) {
+        REPO_AUTO(git_tree) *below = NULL;
+        const git_tree_entry *entry = git_tree_entry_byindex(tree, i);
+        if (git_tree_entry_type(entry) != GIT_OBJECT_TREE)
+            continue;
+        int status = git_tree_lookup(&below, repo->git, git_tree_entry_id(entry));
+        if (status < 0)
+            return repo_git_error(err, status, ERROR_IO, "directory %s", git_tree_entry_name(entry));
+        if (count_entries(repo, below, depth + 1, count, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int write_tree(struct checkout *checkout, const git_tree *tree, struct error *err);
 
 static int write_entry(struct checkout *checkout, const git_tree_entry *entry, struct error *err)
 {
     const char *path = buf_text(&checkout->path);
     REPO_AUTO(git_tree) *tree = NULL;
-    if (++checkout->entries > ENTRIES_MAX)
-        return error_set(err, ERROR_LIMIT, "more than %d entries", ENTRIES_MAX);
     if (checkout->path.failed || !fs_path_is_clean(path))
         return 0; /* left out: unsafe to check out */
     switch (git_tree_entry_type(entry)) {
@@ -191,8 +210,9 @@ static int check_empty(const char *directory, struct error *err)
 int repo_checkout(struct repo *repo, const char *commit, const char *directory, struct error *err)
 {
     REPO_AUTO(git_tree) *tree = repo_tree_of(repo, commit, err);
-    if (!tree || check_empty(directory, err) < 0)
-        return -1;
+    size_t count = 0;
+    if (!tree || count_entries(repo, tree, 0, &count, err) < 0 || check_empty(directory, err) < 0)
+        return error_wrap(err, "check out %.12s", commit);
     struct checkout checkout = {.repo = repo, .directory = directory, .path = BUF_INIT(2 * PATH_SIZE)};
     int result = write_tree(&checkout, tree, err);
     if (result == 0)

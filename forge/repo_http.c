@@ -132,15 +132,20 @@ static int check_response(const struct exchange *exchange, const struct http_res
     return 0;
 }
 
-static int send_request(struct exchange *exchange, const char *authorization, struct error *err)
+static char *address_of(const struct exchange *exchange)
 {
-    const struct repo_session *session = exchange->channel->session;
-    const char *url = session->remote->url;
+    const char *url = exchange->channel->session->remote->url;
     size_t len = strlen(url);
     while (len > 0 && url[len - 1] == '/')
         len--;
+    return text_format("%.*s%s", (int)len, url, exchange->service->path);
+}
+
+static int send_request(struct exchange *exchange, const char *authorization, struct error *err)
+{
+    const struct repo_session *session = exchange->channel->session;
     const struct service *service = exchange->service;
-    AUTO_FREE char *address = text_format("%.*s%s", (int)len, url, service->path);
+    AUTO_FREE char *address = address_of(exchange);
     AUTO_FREE char *type = text_format("Content-Type: application/x-%s-request", service->name);
     AUTO_FREE char *accept = text_format("Accept: application/x-%s-result", service->name);
     if (!address || !type || !accept)

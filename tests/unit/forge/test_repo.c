@@ -1,4 +1,4 @@
-/* Mirrors, fetches, reading, commits, checkouts. */
+/* Mirrors, fetches, reading, commits. */
 #include "tests/unit/forge/git_fixture.h"
 
 #include <fcntl.h>
@@ -403,99 +403,6 @@ static void a_local_branch_is_never_overwritten_unawares(void **state)
     repo_close(repo);
 }
 
-/* ---- checkout ---- */
-
-static char *read_text(const char *root, const char *path)
-{
-    struct buf out = BUF_INIT(KiB(64));
-    struct error err = {0};
-    assert_ok(fs_read_beneath(root, path, &out, &err));
-    return buf_steal(&out, NULL);
-}
-
-static void a_checkout_is_the_commit_s_files_and_nothing_else(void **state)
-{
-    struct git_fixture *it = *state;
-    struct error err = {0};
-    write_file(it->work, ".gitattributes", "*.txt text eol=crlf ident\n");
-    write_file(it->work, "dir/a.txt", "one\n$Id$\n");
-    write_file(it->work, "run.sh", "#!/bin/sh\n");
-    char *link = text_format("%s/dir/link", it->work), *bad = text_format("%s/bad", it->work);
-    assert_int_equal(symlink("../README.md", link), 0);
-    assert_int_equal(symlink("../../etc/passwd", bad), 0);
-    git_run(it->work, "add -A");
-    git_run(it->work, "update-index --chmod=+x run.sh");
-    git_run(it->work, "update-index --add --cacheinfo 160000,0123456789012345678901234567890123456789,sub");
-    git_run(it->work, "commit -q -m tree");
-    git_run(it->work, "push -q origin main");
-    struct repo *repo = fetched(it);
-    char *id = resolved(repo, "main"), *out = text_format("%s/jobs/1/tree", it->root);
-    assert_ok(repo_checkout(repo, id, out, &err));
-    char *text = read_text(out, "dir/a.txt");
-    assert_string_equal(text, "one\n$Id$\n"); /* no filters */
-    struct stat status;
-    char *path = text_format("%s/run.sh", out);
-    assert_int_equal(stat(path, &status), 0);
-    assert_true(status.st_mode & 0100);
-    free(path);
-    path = text_format("%s/dir/link", out);
-    char target[64] = {0};
-    assert_true(readlink(path, target, sizeof target - 1) > 0);
-    assert_string_equal(target, "../README.md");
-    static const char *const absent[] = {"bad", "sub", ".git"};
-    for (size_t i = 0; i < 3; i++) {
-        free(path);
-        path = text_format("%s/%s", out, absent[i]);
-        assert_int_equal(lstat(path, &status), -1);
-    }
-    assert_fails(repo_checkout(repo, id, out, &err), ERROR_CONFLICT, "not empty");
-    free(path);
-    free(text);
-    free(link);
-    free(bad);
-    free(id);
-    free(out);
-    repo_close(repo);
-}
-
-static void links_that_lead_out_are_left_out(void **state)
-{
-    struct git_fixture *it = *state;
-    struct error err = {0};
-    static const struct {
-        const char *target;
-        bool kept;
-    } cases[] = {
-        {"b", true},           {"../x", true}, {"../../x", false},        {"/etc/passwd", false},
-        {"b/../../..", false}, {"./b", true},  {"../.git/config", false}, {"..", true},
-        {"../..", false},      {"b//c", true}, {"b/..", false},           {"../../dir/x", false},
-    };
-    char path[64];
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        snprintf(path, sizeof path, "/dir/link%zu", i);
-        write_file(it->work, "dir/b", "b\n");
-        char *link = text_format("%s%s", it->work, path);
-        assert_int_equal(symlink(cases[i].target, link), 0);
-        free(link);
-    }
-    git_run(it->work, "add -A");
-    git_run(it->work, "commit -q -m links");
-    git_run(it->work, "push -q origin main");
-    struct repo *repo = fetched(it);
-    char *id = resolved(repo, "main"), *out = text_format("%s/out", it->root);
-    assert_ok(repo_checkout(repo, id, out, &err));
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct stat status;
-        char *link = text_format("%s/dir/link%zu", out, i);
-        if ((lstat(link, &status) == 0) != cases[i].kept)
-            fail_msg("a link to %s was %s", cases[i].target, cases[i].kept ? "left out" : "kept");
-        free(link);
-    }
-    free(out);
-    free(id);
-    repo_close(repo);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -513,8 +420,6 @@ int main(void)
         git_test(a_commit_refuses_paths_that_lead_elsewhere),
         git_test(a_log_a_diff_and_the_changed_paths_say_what_is_between),
         git_test(a_local_branch_is_never_overwritten_unawares),
-        git_test(a_checkout_is_the_commit_s_files_and_nothing_else),
-        git_test(links_that_lead_out_are_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
