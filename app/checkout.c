@@ -31,19 +31,33 @@ static struct repo *open_mirror(const struct config *config, const char *url, st
     return repo;
 }
 
+/* What a person named and is not there is a wrong use, not a job that went wrong. */
+static int not_there(const char *where, const char *revision, struct error *err)
+{
+    if (!err || err->code != ERROR_NOT_FOUND)
+        return error_wrap(err, "%s", where);
+    if (!revision)
+        return error_set(err, ERROR_USAGE, "%s: there is no git repository", where);
+    return error_set(err, ERROR_USAGE, "%s: there is no branch, tag or commit \"%s\"", where, revision);
+}
+
 int checkout_open(struct checkout *checkout, const struct config *config, const char *where, const char *revision,
                   struct error *err)
 {
     struct checkout fresh = {.is_mirror = is_url(where)};
     AUTO_FREE char *work = text_format("%s/work", config->state_dir);
+    revision = revision ? revision : "HEAD";
     fresh.repo = fresh.is_mirror ? open_mirror(config, where, err) : repo_open(where, err);
-    if (fresh.repo && work && repo_resolve(fresh.repo, revision ? revision : "HEAD", fresh.base, err) == 0 &&
-        fs_make_dirs(work, 0700, err) == 0 && (fresh.folder = fs_make_temp_dir(work, "run-", err))) {
+    int status = fresh.repo ? 0 : not_there(where, NULL, err);
+    if (status == 0 && repo_resolve(fresh.repo, revision, fresh.base, err) < 0)
+        status = not_there(where, revision, err);
+    if (status == 0 && work && fs_make_dirs(work, 0700, err) == 0 &&
+        (fresh.folder = fs_make_temp_dir(work, "run-", err))) {
         *checkout = fresh;
         return 0;
     }
     checkout_close(&fresh);
-    return error_wrap(err, "%s", where);
+    return status < 0 ? -1 : error_wrap(err, "%s", where);
 }
 
 char *checkout_tree(struct checkout *checkout, const char *commit, const char *name, struct error *err)

@@ -114,7 +114,8 @@ test('a job that crashes every time ends, and says so', options, async (t) => {
         ended = true;
     });
     await killer;
-    assert.equal(job.state, 'failed');
+    assert.equal(job.outcome, 'needs-human');
+    assert.match(job.reason, /signal 9/);
     assert.equal(w.gh.pulls(w.repo).length, 0);
     assert.deepEqual(w.markers(issue), ['job:1:progress', 'job:1:result']);
 });

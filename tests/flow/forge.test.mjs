@@ -29,7 +29,7 @@ test('a personal access token on GitHub, which refuses its check runs with 403',
 });
 
 for (const [what, fault] of [
-    ['502', { status: 502, body: '<html>bad gateway</html>', times: 2 }],
+    ['502', { status: 502, body: '<html>bad gateway</html>' }],
     ['a broken connection', { end: 'reset' }],
     ['half an answer', { end: 'half' }],
     ['an answer that is lost', { status: 504, applied: true }],

@@ -208,7 +208,9 @@ export class Assay {
 
     /** The processes that run a job's attempt. */
     jobProcesses() {
-        return this.processes().filter(({ argv }) => argv[0]?.includes('assay') && argv[1] === 'job');
+        return this.processes().filter(
+            ({ argv }) => argv[0]?.includes('assay') && argv[1] === 'job' && !argv.includes('--bury'),
+        );
     }
 
     /** The power goes out. */

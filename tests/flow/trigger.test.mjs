@@ -136,5 +136,6 @@ test('a spec that says nothing gets one question, and the answer goes on with th
     assert.equal(job.state, 'question');
     assert.match(w.said(issue).join('\n'), /\?/);
     w.gh.addComment(w.repo, issue, SPEC.body, 'mia');
-    await w.pull();
+    await until('the job goes on to a pull request', () => w.gh.pulls(w.repo).length > 0);
+    assert.equal((await w.assay.jobs()).length, 1);
 });
