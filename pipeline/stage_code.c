@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/base/fs.h"
 #include "app/base/json.h"
 #include "pipeline/answer.h"
 #include "pipeline/edit.h"
@@ -82,7 +83,31 @@ static int apply_block(const struct writer *writer, const char *path, const char
 static bool is_code(const struct writer *writer, const struct answer_block *block)
 {
     const struct language *language = stage_language(writer->pipeline, writer->run, NULL);
-    return !*block->language || languages_by_name(writer->pipeline->languages, block->language) == language;
+    return !*block->language || languages_by_name(writer->pipeline->languages, block->language) == language ||
+           (language && answer_language_is(block->language, language->name));
+}
+
+static bool defines(const struct writer *writer, const char *code, const char *name)
+{
+    const struct language *language = stage_language(writer->pipeline, writer->run, NULL);
+    struct symbols symbols = {0};
+    if (!language || symbols_parse(language, code, strlen(code), &symbols, NULL) < 0)
+        return false;
+    bool found = symbols_find(&symbols, name) != NULL;
+    symbols_release(&symbols);
+    return found;
+}
+
+/* Where a block goes: to the file it names, unless that is no source file, or a new one for the very thing that was
+ * asked for elsewhere (models like to call it "solution.py"). */
+static const char *path_of(const struct writer *writer, const struct answer_block *block)
+{
+    const char *wanted = writer->run->spec.file;
+    if (!block->path || !languages_by_path(writer->pipeline->languages, block->path))
+        return wanted;
+    AUTO_FREE char *there = text_format("%s/%s", writer->pipeline->tree, block->path);
+    bool is_new = there && !fs_exists(there) && !change_find(&writer->run->change, block->path);
+    return is_new && defines(writer, block->code, writer->run->spec.symbol) ? wanted : block->path;
 }
 
 static int apply_blocks(const struct writer *writer, const struct answer_blocks *blocks, struct error *err)
@@ -92,7 +117,7 @@ static int apply_blocks(const struct writer *writer, const struct answer_blocks 
         const struct answer_block *block = &blocks->items[i];
         if (!is_code(writer, block))
             continue;
-        if (apply_block(writer, block->path ? block->path : writer->run->spec.file, block->code, err) < 0)
+        if (apply_block(writer, path_of(writer, block), block->code, err) < 0)
             return -1;
         applied++;
     }
@@ -167,6 +192,15 @@ static int apply_edits(const struct writer *writer, const json_t *value, struct 
 
 /* ---- either ---- */
 
+static int apply_bare(const struct writer *writer, const char *text, struct error *err)
+{
+    AUTO_FREE char *code = answer_bare_code(text);
+    if (!code || !defines(writer, code, writer->run->spec.symbol))
+        return error_set(err, ERROR_INPUT, "the answer holds no fenced code block that defines %s",
+                         writer->run->spec.symbol);
+    return apply_block(writer, writer->run->spec.file, code, err);
+}
+
 static int apply(const struct writer *writer, const char *text, struct error *err)
 {
     json_auto_t *value = strstr(text, "\"edits\"") ? answer_json(text, NULL) : NULL;
@@ -177,8 +211,8 @@ static int apply(const struct writer *writer, const char *text, struct error *er
         return -1;
     int status = blocks.count ? apply_blocks(writer, &blocks, err) : -1;
     if (!blocks.count)
-        /* Small models forget the fence when the whole answer is code. */
-        status = apply_block(writer, writer->run->spec.file, text, err);
+
+        status = apply_bare(writer, text, err);
     answer_blocks_release(&blocks);
     return status;
 }

@@ -25,7 +25,7 @@ struct sieve {
     json_t *broken;  /* fail by a fault of their own */
     json_t *on_base; /* hold already */
     size_t failing;  /* cases that failed for the right reason in the last trial */
-    bool on_stub; /* that trial was on a stub, where each test counts for itself */
+    bool on_stub;    /* that trial was on a stub, where each test counts for itself */
 };
 
 /* ---- what the model writes ---- */
@@ -40,7 +40,7 @@ static json_t *tests_schema(void)
 
 /* The code of an answer: the members of "tests", or all fenced blocks, one after the other. Heap; NULL with a sentence
  * for the model. */
-static char *code_of(const char *text, struct error *err)
+static char *code_of(const struct language *language, const char *text, struct error *err)
 {
     AUTO_BUF struct buf code = BUF_INIT(MAX_FILE);
     json_auto_t *value = text[strspn(text, " \n\t")] == '{' ? answer_json(text, NULL) : NULL;
@@ -53,7 +53,8 @@ static char *code_of(const char *text, struct error *err)
         if (answer_blocks_read(text, &blocks, err) < 0)
             return NULL;
         for (size_t i = 0; i < blocks.count; i++)
-            buf_printf(&code, "%s\n", blocks.items[i].code);
+            if (!*blocks.items[i].language || answer_language_is(blocks.items[i].language, language->name))
+                buf_printf(&code, "%s\n", blocks.items[i].code);
         answer_blocks_release(&blocks);
     }
     if (!code.len) {
@@ -80,7 +81,7 @@ static int ask(struct pipeline *pipeline, struct run *run, int ask_number, const
     if (stage_ask(pipeline, run, &question, &answer, err) < 0)
         return error_wrap(err, "ask for tests");
     struct error unreadable = {0};
-    AUTO_FREE char *code = code_of(answer.text, &unreadable);
+    AUTO_FREE char *code = code_of(file->language, answer.text, &unreadable);
     size_t before = file->test_count;
     if (code && testfile_add(file, code, MAX_TESTS, &unreadable) == 0 && file->test_count > before)
         run_credit(run, file->path, answer.name);
