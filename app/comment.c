@@ -173,7 +173,7 @@ static int read_commands(struct reader *reader, bool (*begins)(const char *word)
 int comment_read_commands(const char *body, bool (*begins)(const char *word), struct comment_commands *out,
                           struct error *err)
 {
-    struct reader reader;
+    struct reader reader = {.at = ""};
     struct comment_commands commands = {0};
     if (start(&reader, body, err) < 0)
         return -1;
@@ -221,7 +221,7 @@ static int add_box(struct comment_box **boxes, size_t *count, const char *text, 
 
 int comment_read_boxes(const char *body, struct comment_box **boxes, size_t *count, struct error *err)
 {
-    struct reader reader;
+    struct reader reader = {.at = ""};
     struct comment_box *found = NULL;
     size_t found_count = 0;
     int status = 0;

@@ -200,12 +200,18 @@ int dispatch_event(const struct trigger *trigger, int64_t *again_ms, struct buf 
 
 /* ---- the loop ---- */
 
+/* A forge, made when it is first needed. */
+struct served {
+    const struct forge_config *config; /* borrowed */
+    struct forge *forge;
+};
+
 struct dispatcher {
     struct config config;
     struct secrets *secrets;
     struct log log;
     struct store *store;
-    struct forge **forges; /* one for each of config.forges, made when first needed */
+    struct served *forges; /* one for each of config.forges */
     struct stop stop;
 };
 
@@ -216,14 +222,13 @@ static void log_dry_run(void *context, const json_t *request)
 
 static struct forge *forge_of(struct dispatcher *dispatcher, const char *name, struct error *err)
 {
-    const struct forge_config *configs = dispatcher->config.forges.items;
     for (size_t i = 0; i < dispatcher->config.forges.count; i++) {
-        if (strcmp(configs[i].name, name) != 0)
+        struct served *served = &dispatcher->forges[i];
+        if (strcmp(served->config->name, name) != 0)
             continue;
-        struct forge **forge = &dispatcher->forges[i];
-        if (!*forge && (*forge = forge_new(&configs[i], dispatcher->secrets, &dispatcher->log, err)))
-            forge_on_dry_run(*forge, log_dry_run, &dispatcher->log);
-        return *forge;
+        if (!served->forge && (served->forge = forge_new(served->config, dispatcher->secrets, &dispatcher->log, err)))
+            forge_on_dry_run(served->forge, log_dry_run, &dispatcher->log);
+        return served->forge;
     }
     error_set(err, ERROR_CONFIG, "forge \"%s\" is not in the configuration any more; name it again, or let this go",
               name);
@@ -324,19 +329,23 @@ static int dispatcher_open(struct dispatcher *dispatcher, const char *config_pat
 {
     if (config_load(config_path, CONFIG_NEEDS_FORGES, &dispatcher->config, err) < 0)
         return -1;
+    const struct forge_config *configs = dispatcher->config.forges.items;
+    size_t count = dispatcher->config.forges.count;
     dispatcher->secrets = secrets_new();
     dispatcher->log.secrets = dispatcher->secrets;
-    dispatcher->forges = calloc(dispatcher->config.forges.count + 1, sizeof *dispatcher->forges);
+    dispatcher->forges = calloc(count + 1, sizeof *dispatcher->forges);
+    if (!dispatcher->forges)
+        return error_set(err, ERROR_INTERNAL, "start the dispatcher: out of memory");
+    for (size_t i = 0; i < count; i++)
+        dispatcher->forges[i].config = &configs[i];
     dispatcher->store = store_open(dispatcher->config.database, err);
-    if (!dispatcher->store || !dispatcher->forges || stop_watch(&dispatcher->stop, err) < 0)
-        return -1;
-    return 0;
+    return dispatcher->store ? stop_watch(&dispatcher->stop, err) : -1;
 }
 
 static void dispatcher_close(struct dispatcher *dispatcher)
 {
     for (size_t i = 0; dispatcher->forges && i < dispatcher->config.forges.count; i++)
-        forge_free(dispatcher->forges[i]);
+        forge_free(dispatcher->forges[i].forge);
     free(dispatcher->forges);
     if (dispatcher->store)
         store_close(dispatcher->store);
