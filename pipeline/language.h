@@ -113,7 +113,8 @@ struct language {
                                       right reasons to be red. Ask these before `broken`. */
         struct yaml_texts broken;  /* … that mean the test itself is broken: SyntaxError, fixture not found */
     } errors;
-    char *prompt_notes;     /* a few lines for the prompts: idioms, test style */
+    char *prompt_notes;     /* a few lines for prompts that ask for code: idioms */
+    char *test_notes;       /* … for tests: style */
     struct grammar *parser; /* the grammar with its queries, ready for use (grammar.h); made by languages_load() */
 };
 

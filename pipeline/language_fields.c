@@ -155,6 +155,7 @@ const struct yaml_field language_fields[] = {
     SECTION("commands", commands_fields, "the language's tools"),
     SECTION("manifests", manifest_fields, "what may be imported"),
     SECTION("errors", error_fields, "what failures mean"),
-    TEXT(prompt_notes, "prompt_notes", "lines for the prompts"),
+    TEXT(prompt_notes, "prompt_notes", "lines for prompts that ask for code"),
+    TEXT(test_notes, "test_notes", "lines for prompts that ask for tests"),
     {0},
 };

@@ -38,6 +38,7 @@ const struct language *stage_language(const struct pipeline *pipeline, const str
  */
 static json_t *fenced_text(const char *text)
 {
+    text += strspn(text, "\r\n");
     char digest[DIGEST_HEX_SIZE];
     digest_sha256(text, strlen(text), digest);
     digest[8] = '\0';
@@ -79,13 +80,14 @@ json_t *stage_prompt_view(const struct pipeline *pipeline, const struct run *run
 {
     const struct spec *spec = &run->spec;
     const struct language *language = spec->language ? languages_by_name(pipeline->languages, spec->language) : NULL;
-    json_t *view = json_pack("{s:s, s:o, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:o, s:o, s:O, s:o, s:o}",
-                             "title", spec->title, "spec", fenced_text(spec->text), "signature", spec->signature,
-                             "symbol", spec->symbol, "file", spec->file, "behaviour", spec->behaviour, "constraints",
-                             spec->constraints, "pattern", spec->pattern, "language", language ? language->name : NULL,
-                             "notes", language ? language->prompt_notes : NULL, "criteria",
-                             numbered(spec->criteria, spec->criteria_count), "examples", example_views(spec), "context",
-                             run->context, "tests", file_views(run, FILE_TEST), "code", file_views(run, FILE_CODE));
+    json_t *view =
+        json_pack("{s:s, s:o, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:o, s:o, s:O, s:o, s:o}", "title",
+                  spec->title, "spec", fenced_text(spec->text), "signature", spec->signature, "symbol", spec->symbol,
+                  "file", spec->file, "behaviour", spec->behaviour, "constraints", spec->constraints, "pattern",
+                  spec->pattern, "language", language ? language->name : NULL, "notes",
+                  language ? language->prompt_notes : NULL, "test_notes", language ? language->test_notes : NULL,
+                  "criteria", numbered(spec->criteria, spec->criteria_count), "examples", example_views(spec),
+                  "context", run->context, "tests", file_views(run, FILE_TEST), "code", file_views(run, FILE_CODE));
     json_object_set_new(view, "symbol_exists", json_boolean(json_object_get(run->scratch, "symbol_exists") != NULL));
     json_object_set_new(view, "has_criteria", json_boolean(spec->criteria_count > 0));
     json_object_set_new(view, "has_examples", json_boolean(spec->example_count > 0));

@@ -25,6 +25,7 @@ struct sieve {
     json_t *broken;  /* fail by a fault of their own */
     json_t *on_base; /* hold already */
     size_t failing;  /* cases that failed for the right reason in the last trial */
+    bool again;      /* a test that broke all others was taken out: the rest has not been tried yet */
     bool on_stub;    /* that trial was on a stub, where each test counts for itself */
 };
 
@@ -140,10 +141,20 @@ static void drop_test(struct testfile *file, const struct test_case *test, bool 
         json_append_text(list, "%s: %.160s", test->name, passed ? "it passes" : test->message);
 }
 
-/* Something breaks the file as a whole (an import, a fixture at its top): what the model wrote goes. */
-static int drop_all(struct testfile *file, const char *why, struct sieve *sieve, struct error *err)
+/* Something breaks the file as a whole: the test that the message names goes, and the rest is tried again; where it
+ * names none (an import, a fixture), all that the model wrote goes. */
+static int drop_breaker(struct testfile *file, const char *why, const char *details, struct sieve *sieve,
+                        struct error *err)
 {
+    AUTO_FREE char *said = testfile_mentioned(file, why);
+    AUTO_FREE char *named = said ? strdup(said) : testfile_mentioned(file, details);
+    if (named && testfile_drop(file, named)) {
+        json_append_text(sieve->broken, "%s: %.200s", named, why);
+        sieve->again = true;
+        return 0;
+    }
     json_append_text(sieve->broken, "the whole file: %.200s", why);
+    sieve->again = file->test_count > 0; /* the examples' tests are worth another trial, without what broke them */
     return testfile_reset(file, err);
 }
 
@@ -162,7 +173,7 @@ static int judge(struct pipeline *pipeline, const struct run *run, const struct 
             size_t before = file->test_count + file->trusted_count;
             drop_test(file, test, false, sieve->broken);
             if (file->test_count + file->trusted_count == before && test->status == TEST_ERRORED)
-                return drop_all(file, test->message, sieve, err);
+                return drop_breaker(file, test->message, test->details, sieve, err);
         }
     }
     return 0;
@@ -179,9 +190,10 @@ static int try_tests(struct pipeline *pipeline, const struct run *run, const str
     struct test_report report = {0};
     char trouble[256];
     sieve->failing = 0;
+    sieve->again = false;
     if (stage_run_tests(pipeline, run, LAYER_BASE, extra, stub ? 2 : 1, paths, &report, trouble, err) < 0)
         return -1;
-    int status = *trouble && !report.count ? drop_all(file, trouble, sieve, err)
+    int status = *trouble && !report.count ? drop_breaker(file, trouble, "", sieve, err)
                                            : judge(pipeline, run, language, &report, file, sieve, passing, err);
     report_release(&report);
     return status;
@@ -193,8 +205,10 @@ static int sift(struct pipeline *pipeline, const struct run *run, const struct l
     bool exists = symbol_exists(pipeline, run, language);
     AUTO_FREE char *stub = exists ? NULL : stub_text(pipeline, run, language);
     json_t *passing = exists ? sieve->on_base : sieve->vacuous;
-    if (try_tests(pipeline, run, language, file, stub, sieve, passing, err) < 0)
-        return -1;
+    do {
+        if (try_tests(pipeline, run, language, file, stub, sieve, passing, err) < 0)
+            return -1;
+    } while (sieve->again && file->test_count + file->trusted_count);
     sieve->on_stub = stub != NULL;
     return 0;
 }
@@ -273,7 +287,7 @@ static int write_tests(struct pipeline *pipeline, struct run *run, const struct 
 int stage_tests(struct pipeline *pipeline, struct run *run, struct stage_result *result, struct error *err)
 {
     const struct language *language = stage_language(pipeline, run, err);
-    struct sieve sieve = {json_array(), json_array(), json_array(), 0, false};
+    struct sieve sieve = {json_array(), json_array(), json_array(), 0, false, false};
     struct import_rules *rules = NULL;
     struct testfile file = {0};
     int status = -1;

@@ -265,6 +265,32 @@ static char *qualified(const struct testfile *file, const char *name)
     return found;
 }
 
+static bool mentions(const char *message, const char *name)
+{
+    size_t len = strlen(name);
+    for (const char *at = message; (at = strstr(at, name)); at++) {
+        bool starts = at == message || !(isalnum((unsigned char)at[-1]) || at[-1] == '_');
+        if (starts && !isalnum((unsigned char)at[len]) && at[len] != '_')
+            return true;
+    }
+    return false;
+}
+
+char *testfile_mentioned(const struct testfile *file, const char *message)
+{
+    struct symbols symbols = {0};
+    char *found = NULL;
+    if (symbols_parse(file->language, file->text, strlen(file->text), &symbols, NULL) < 0)
+        return NULL;
+    for (size_t i = 0; i < symbols.count && !found; i++) {
+        const char *dot = strrchr(symbols.items[i].name, '.'), *name = dot ? dot + 1 : symbols.items[i].name;
+        if (is_test(file, &symbols.items[i]) && mentions(message, name) && !testfile_is_trusted(file, name))
+            found = strdup(name);
+    }
+    symbols_release(&symbols);
+    return found;
+}
+
 bool testfile_drop(struct testfile *file, const char *name)
 {
     AUTO_FREE char *symbol = qualified(file, name);

@@ -44,6 +44,10 @@ bool testfile_is_trusted(const struct testfile *file, const char *name);
 /* Takes out a test, or a class's method, by the name that a report gives it. False when it is not there. */
 bool testfile_drop(struct testfile *file, const char *name);
 
+/* The first test written by a model that a message names ("In test_x: function uses no argument 'y'"). Heap, or NULL.
+ */
+char *testfile_mentioned(const struct testfile *file, const char *message);
+
 /* Forgets all that a model wrote. */
 int testfile_reset(struct testfile *file, struct error *err);
 
