@@ -10,10 +10,10 @@ import { FakeGitHub } from '../fake/github.mjs';
 import { FakeModel } from '../fake/model.mjs';
 
 const run = promisify(execFile);
-const root = fileURLToPath(new URL('../..', import.meta.url));
-const binary = process.env.ASSAY_BINARY ?? join(root, 'build/assay');
+export const root = fileURLToPath(new URL('../..', import.meta.url));
+export const binary = process.env.ASSAY_BINARY ?? join(root, 'build/assay');
 const state = join(process.env.XDG_STATE_HOME ?? join(process.env.HOME ?? '/root', '.local/state'), 'assay');
-const tools = process.env.ASSAY_TOOLS ?? join(state, 'tools');
+export const tools = process.env.ASSAY_TOOLS ?? join(state, 'tools');
 
 export const SHOP = join(root, 'examples/shop');
 export const PATIENCE = Number(process.env.FLOW_PATIENCE ?? 90_000); // for one job, on a slow machine
