@@ -93,7 +93,7 @@ lint:
 	$(Q)tools/lint
 
 demo: all
-	$(Q)deploy/demo $(BUILD)/assay
+	$(Q)ASSAY_BINARY=$(abspath $(BUILD)/assay) sh deploy/demo
 
 install: all
 	install -Dm755 $(BUILD)/assay $(DESTDIR)$(PREFIX)/bin/assay

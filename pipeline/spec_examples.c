@@ -166,6 +166,7 @@ static bool take_pair(struct scan *scan, const char *call, const char *result, b
     AUTO_FREE char *plain_call = markdown_plain(call, strlen(call));
     if (!plain_call || !*plain_call)
         return false;
+    result += strspn(result, " \t");
     bool says_raises = raises || strcasestr(result, "raise") || strcasestr(result, "throw");
     AUTO_FREE char *first = markdown_plain(result, strcspn(result, " (:,"));
     if (says_raises || (first && is_exception_name(first))) {

@@ -1,0 +1,169 @@
+/* Test files are put together from examples and from what models write. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "app/base/buf.h"
+#include "app/base/fs.h"
+#include "pipeline/testfile.h"
+
+struct world {
+    struct languages *languages;
+    const struct language *python;
+    struct import_rules *rules;
+    char *tree;
+    struct testfile file;
+};
+
+static int set_up(void **state)
+{
+    struct world *world = calloc(1, sizeof *world);
+    struct error err = {0};
+    json_auto_t *probe = json_pack("{s:[s,s], s:[], s:{}}", "stdlib", "os", "math", "declared", "provides");
+    struct yaml_texts allowed = {0};
+    struct spec spec = {.file = "src/shop/text.py", .symbol = "slugify"};
+    world->languages = languages_load(&err);
+    world->python = languages_by_name(world->languages, "python");
+    world->tree = fs_make_temp_dir("/tmp", "assay-testfile-", &err);
+    assert_non_null(world->tree);
+    assert_int_equal(fs_write_beneath(world->tree, "src/shop/text.py", "", 0, false, &err), 0);
+    assert_int_equal(fs_write_beneath(world->tree, "tests/test_slugify.py", "", 0, false, &err), 0);
+    world->rules = import_rules_new(world->python, probe, world->tree, &allowed, &err);
+    assert_non_null(world->rules);
+    assert_int_equal(testfile_init(&world->file, world->python, world->rules, world->tree, &spec, &err), 0);
+    *state = world;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct world *world = *state;
+    testfile_release(&world->file);
+    import_rules_free(world->rules);
+    languages_free(world->languages);
+    fs_remove_tree(world->tree, NULL);
+    free(world->tree);
+    free(world);
+    return 0;
+}
+
+static void a_path_that_is_taken_gets_a_number(void **state)
+{
+    struct world *world = *state;
+    assert_string_equal(world->file.path, "tests/test_slugify_2.py");
+    assert_non_null(strstr(world->file.text, "from shop.text import slugify"));
+}
+
+static void only_what_is_usable_is_taken(void **state)
+{
+    struct world *world = *state;
+    struct error err = {0};
+    static const char code[] = "import os\nimport numpy\nfrom your_module import slugify\n\n"
+                               "def slugify(text):\n    return 'mine'\n\n"
+                               "def helper():\n    return 'a b'\n\n"
+                               "def test_usual():\n    assert slugify(helper()) == 'a-b'\n\n"
+                               "def test_broken(:\n    assert\n\n"
+                               "print(slugify('x'))\n";
+    assert_int_equal(testfile_add(&world->file, code, 40, &err), 0);
+    assert_int_equal(world->file.test_count, 1);
+    assert_non_null(strstr(world->file.text, "import os"));
+    assert_non_null(strstr(world->file.text, "def helper"));
+    assert_non_null(strstr(world->file.text, "def test_usual"));
+    assert_null(strstr(world->file.text, "numpy"));
+    assert_null(strstr(world->file.text, "your_module"));
+    assert_null(strstr(world->file.text, "mine"));
+    assert_null(strstr(world->file.text, "print"));
+}
+
+static void names_that_are_taken_get_a_number(void **state)
+{
+    struct world *world = *state;
+    assert_int_equal(testfile_add(&world->file, "def test_a():\n    assert slugify('') == ''\n", 40, NULL), 0);
+    assert_int_equal(testfile_add(&world->file, "def test_a():\n    assert slugify('b') == 'b'\n", 40, NULL), 0);
+    assert_int_equal(world->file.test_count, 2);
+    assert_non_null(strstr(world->file.text, "def test_a_2():"));
+}
+
+static void no_more_than_the_cap_is_taken(void **state)
+{
+    struct world *world = *state;
+    static const char code[] =
+        "def test_a():\n    assert 1\n\ndef test_b():\n    assert 1\n\ndef test_c():\n    assert 1\n";
+    assert_int_equal(testfile_add(&world->file, code, 2, NULL), 0);
+    assert_int_equal(world->file.test_count, 2);
+}
+
+static void an_answer_without_tests_says_what_is_missing(void **state)
+{
+    struct world *world = *state;
+    struct error err = {0};
+    assert_int_equal(testfile_add(&world->file, "def check():\n    pass\n", 40, &err), -1);
+    assert_non_null(strstr(err.message, "test_"));
+    assert_int_equal(testfile_add(&world->file, "def test_x(:\n", 40, &err), -1);
+    assert_non_null(strstr(err.message, "line 1"));
+}
+
+static void tests_are_dropped_by_a_reports_name(void **state)
+{
+    struct world *world = *state;
+    static const char trusted[] = "def test_example_1():\n    assert slugify('A') == 'a'\n";
+    static const char code[] =
+        "import pytest\n\n@pytest.mark.parametrize('x', [1, 2])\ndef test_x(x):\n    assert slugify(x)\n\n"
+        "class TestMore:\n    def test_m(self):\n        assert slugify('q')\n";
+    assert_int_equal(testfile_add_trusted(&world->file, trusted, NULL), 0);
+    assert_int_equal(testfile_add(&world->file, code, 40, NULL), 0);
+    assert_int_equal(world->file.test_count, 2);
+    assert_true(testfile_is_trusted(&world->file, "test_example_1"));
+    assert_false(testfile_is_trusted(&world->file, "test_x[1]"));
+    assert_true(testfile_drop(&world->file, "test_x[1]"));
+    assert_false(testfile_drop(&world->file, "test_x[2]"));
+    assert_true(testfile_drop(&world->file, "test_m"));
+    assert_int_equal(world->file.test_count, 0);
+    assert_null(strstr(world->file.text, "parametrize"));
+    assert_non_null(strstr(world->file.text, "test_example_1"));
+}
+
+static void the_test_that_breaks_the_file_is_found_in_the_message(void **state)
+{
+    struct world *world = *state;
+    static const char code[] = "def test_one(y):\n    assert y\n\ndef test_one_more():\n    assert slugify('')\n";
+    assert_int_equal(testfile_add(&world->file, code, 40, NULL), 0);
+    AUTO_FREE char *first = testfile_mentioned(&world->file, "In test_one_more: function uses no argument 'z'");
+    AUTO_FREE char *none = testfile_mentioned(&world->file, "In test_one_mor: bad");
+    assert_string_equal(first, "test_one_more");
+    assert_null(none);
+}
+
+static void a_reset_leaves_the_examples(void **state)
+{
+    struct world *world = *state;
+    assert_int_equal(
+        testfile_add_trusted(&world->file, "def test_example_1():\n    assert slugify('A') == 'a'\n", NULL), 0);
+    assert_int_equal(testfile_add(&world->file, "def test_z():\n    assert 0\n", 40, NULL), 0);
+    assert_int_equal(testfile_reset(&world->file, NULL), 0);
+    assert_int_equal(world->file.test_count, 0);
+    assert_int_equal(world->file.trusted_count, 1);
+    assert_null(strstr(world->file.text, "test_z"));
+    assert_non_null(strstr(world->file.text, "test_example_1"));
+}
+
+int main(void)
+{
+#define IN_A_WORLD(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        IN_A_WORLD(a_path_that_is_taken_gets_a_number),
+        IN_A_WORLD(only_what_is_usable_is_taken),
+        IN_A_WORLD(names_that_are_taken_get_a_number),
+        IN_A_WORLD(no_more_than_the_cap_is_taken),
+        IN_A_WORLD(an_answer_without_tests_says_what_is_missing),
+        IN_A_WORLD(tests_are_dropped_by_a_reports_name),
+        IN_A_WORLD(the_test_that_breaks_the_file_is_found_in_the_message),
+        IN_A_WORLD(a_reset_leaves_the_examples),
+    };
+    return cmocka_run_group_tests_name("testfile", tests, NULL, NULL);
+}
