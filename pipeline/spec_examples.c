@@ -57,7 +57,8 @@ static bool ends_with(const char *text, const char *tail)
 
 static bool is_exception_name(const char *text)
 {
-    return is_word(text) && isupper((unsigned char)*text) && (ends_with(text, "Error") || ends_with(text, "Exception"));
+    const char *dot = strrchr(text, '.'), *name = dot ? dot + 1 : text;
+    return is_word(text) && isupper((unsigned char)*name) && (ends_with(name, "Error") || ends_with(name, "Exception"));
 }
 
 static bool is_known(const struct spec *spec, const char *setup, const char *call, const char *expected)
