@@ -127,8 +127,9 @@ static void test_only_three_descriptors_are_inherited(void **state)
     struct proc_result result;
     int extra[2];
     assert_int_equal(pipe(extra), 0); /* not close-on-exec */
-    run_shell("ls /proc/$$/fd | tr '\\n' ' '", (struct proc_request){.directory = "/"}, &result);
-    assert_string_equal(buf_text(&result.out), "0 1 2 ");
+    run_shell("for fd in 3 4 5 6 7 8 9 10 11 12; do [ ! -e /proc/$$/fd/$fd ] || echo $fd; done; echo end",
+              (struct proc_request){.directory = "/"}, &result);
+    assert_string_equal(buf_text(&result.out), "end\n");
     close(extra[0]);
     close(extra[1]);
     proc_result_release(&result);
@@ -307,7 +308,11 @@ static void test_blocked_and_ignored_signals_are_not_inherited(void **state)
     run_shell("grep -E '^Sig(Blk|Ign)' /proc/self/status | tr -d '\\n\\t '", (struct proc_request){0}, &result);
     signal(SIGPIPE, old);
     sigprocmask(SIG_SETMASK, &before, NULL);
-    assert_string_equal(buf_text(&result.out), "SigBlk:0000000000000000SigIgn:0000000000000000");
+    /* Signals 32 and 33 are the C library's own: it refuses to touch them, and some starters leave them ignored. */
+    const char *ignored = strstr(buf_text(&result.out), "SigIgn:");
+    assert_memory_equal(buf_text(&result.out), "SigBlk:0000000000000000", 23);
+    assert_non_null(ignored);
+    assert_int_equal(strtoull(ignored + strlen("SigIgn:"), NULL, 16) & ~0x180000000ull, 0);
     proc_result_release(&result);
 }
 
