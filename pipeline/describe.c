@@ -100,7 +100,8 @@ static void set_numbers(json_t *view, const struct run *run)
     snprintf(cost, sizeof cost, "%.4f", run->cost_usd);
     json_object_set_new(view, "duration", json_string(clock_duration(run->elapsed_ms, duration)));
     json_object_set_new(view, "cost", json_string(cost));
-    /* Where the thing under test does not exist, the test file fails as a whole: then the stub tells the tests apart. */
+    /* Where the thing under test does not exist, the test file fails as a whole: then the stub tells the tests apart.
+     */
     json_int_t failed = json_int_at(run->evidence, "red.failed", 0);
     json_int_t errored = json_int_at(run->evidence, "red.errored", 0);
     json_object_set_new(view, "red_whole", json_boolean(!failed && errored));
