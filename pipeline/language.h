@@ -85,7 +85,9 @@ struct language {
         char *example_equal;
         char *example_approx; /* where the expected value is a float or a flat sequence with one */
         char *example_raises;
-        char *example_output;              /* printed text, or a value known by its printed form only */
+        char *example_output;    /* printed text, or a value known by its printed form only */
+        char *error_expectation; /* regular expression (POSIX extended) of a test that expects an error; group 1 is its
+                                    name */
         struct yaml_texts prelude_imports; /* import lines that generated tests may use without asking: import pytest */
     } tests;
     struct yaml_texts definitions; /* how people write a signature, made a definition; view: text; tried in order:

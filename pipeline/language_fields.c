@@ -78,6 +78,7 @@ static const struct yaml_field test_fields[] = {
     NEEDED(tests.file, "file", "a test file's name; view: name"),
     TEXTS(tests.patterns, "patterns", "globs of test files"),
     TEXT(tests.function_prefix, "function_prefix", "how test functions begin"),
+    TEXT(tests.error_expectation, "error_expectation", "regular expression of a test that expects an error"),
     TEXT(tests.header, "header", "the top of a test file; view: module, symbols"),
     TEXT(tests.example_equal, "example_equal", "an example as a test"),
     TEXT(tests.example_approx, "example_approx", "the same with a tolerance"),

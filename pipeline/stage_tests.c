@@ -298,6 +298,7 @@ int stage_tests(struct pipeline *pipeline, struct run *run, struct stage_result 
         goto done;
     tell(run, sieve.broken, "broken in itself");
     tell(run, sieve.vacuous, "passes without the behaviour");
+    tell(run, file.undecided, "not decided by the request");
     tell(run, sieve.on_base, "holds on base already");
     if (file.test_count + file.trusted_count == 0 || sieve.failing == 0)
         status = give_up(run, result, &sieve);

@@ -1,11 +1,13 @@
 #include "pipeline/testfile.h"
 
 #include <ctype.h>
+#include <regex.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "app/base/buf.h"
 #include "app/base/fs.h"
+#include "app/base/json.h"
 #include "app/base/template.h"
 #include "pipeline/edit.h"
 #include "pipeline/example.h"
@@ -57,7 +59,8 @@ static int render_header(struct testfile *file, const char *module, struct error
 int testfile_init(struct testfile *file, const struct language *language, const struct import_rules *rules,
                   const char *tree, const struct spec *spec, struct error *err)
 {
-    struct testfile fresh = {.language = language, .rules = rules};
+    struct testfile fresh = {
+        .language = language, .rules = rules, .request = spec->text ? spec->text : "", .undecided = json_array()};
     AUTO_FREE char *module = language_module_of(language, tree, spec->file);
     fresh.symbol = strndup(spec->symbol, strcspn(spec->symbol, "."));
     fresh.path = free_path(language, tree, spec->symbol, err);
@@ -75,6 +78,7 @@ void testfile_release(struct testfile *file)
     free(file->text);
     free(file->trusted_text);
     free(file->symbol);
+    json_decref(file->undecided);
     *file = (struct testfile){0};
 }
 
@@ -201,6 +205,33 @@ static size_t count_tests(const struct testfile *file, const struct symbols *sym
     return count;
 }
 
+static bool speaks_of_errors(const char *request)
+{
+    static const char *const words[] = {"rais", "throw", "error", "exception", "invalid", "refus", "reject", "illegal"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcasestr(request, words[i]))
+            return true;
+    return false;
+}
+
+/* True when a test expects an error that the request does not name, or does not speak of at all. */
+static bool is_undecided(const struct testfile *file, const char *code, char *name, size_t size)
+{
+    const char *pattern = file->language->tests.error_expectation;
+    regex_t regex;
+    regmatch_t groups[2];
+    if (!pattern || regcomp(&regex, pattern, REG_EXTENDED) != 0)
+        return false;
+    bool expects = regexec(&regex, code, 2, groups, 0) == 0 && groups[1].rm_so >= 0;
+    regfree(&regex);
+    if (!expects)
+        return false;
+    snprintf(name, size, "%.*s", (int)(groups[1].rm_eo - groups[1].rm_so), code + groups[1].rm_so);
+    const char *dot = strrchr(name, '.');
+    bool names_one = strstr(file->request, "Error") || strstr(file->request, "Exception");
+    return !strstr(file->request, dot ? dot + 1 : name) && (names_one || !speaks_of_errors(file->request));
+}
+
 static int add_definition(struct testfile *file, const char *code, const struct symbols *symbols,
                           const struct symbol *symbol, size_t max, struct error *err)
 {
@@ -209,6 +240,11 @@ static int add_definition(struct testfile *file, const char *code, const struct 
     if (!text || strchr(symbol->name, '.') || strcmp(symbol->name, file->symbol) == 0 || !parses(file, text) ||
         file->test_count + file->trusted_count + tests > max)
         return 0;
+    char error[128];
+    if (tests && is_undecided(file, text, error, sizeof error)) {
+        json_append_text(file->undecided, "%s expects %s, of which the request does not speak", symbol->name, error);
+        return 0;
+    }
     AUTO_FREE char *named = tests ? with_free_name(file, text, symbol->name) : strdup(text);
     if (!named || add_block(file, named, err) < 0)
         return -1;

@@ -7,6 +7,7 @@
 #ifndef PIPELINE_TESTFILE_H
 #define PIPELINE_TESTFILE_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -21,6 +22,8 @@ struct testfile {
     char *path;           /* where it goes: a path that the tree does not have yet */
     char *text;           /* so far */
     char *trusted_text;   /* the header and the tests made from examples alone */
+    const char *request;  /* the spec's text, borrowed */
+    json_t *undecided;    /* tests left out since they expect what the request does not say: array of texts */
     char *symbol;         /* what is under test: its outer name ("Cart" of "Cart.total") */
     size_t trusted_count; /* tests made from the spec's examples */
     size_t test_count;    /* tests written by a model */
@@ -34,8 +37,9 @@ void testfile_release(struct testfile *file);
 /* Adds a test made from an example; before the first testfile_add(). */
 int testfile_add_trusted(struct testfile *file, const char *code, struct error *err);
 
-/* Adds what is usable of a model's code, up to `max` tests in all; a name that is taken gets a number. ERROR_INPUT with
- * a sentence for the model when nothing is usable. */
+/* Adds what is usable of a model's code. A test that expects an error which the request does not speak of is left out:
+ * models like to invent such, and the request alone decides. Up to `max` tests in all; a name that is taken gets a
+ * number. ERROR_INPUT with a sentence for the model when nothing is usable. */
 int testfile_add(struct testfile *file, const char *code, size_t max, struct error *err);
 
 /* True when a report's name ("test_example_2", "test_x[1-2]") is that of a test made from an example. */

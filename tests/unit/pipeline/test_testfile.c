@@ -26,7 +26,8 @@ static int set_up(void **state)
     struct error err = {0};
     json_auto_t *probe = json_pack("{s:[s,s], s:[], s:{}}", "stdlib", "os", "math", "declared", "provides");
     struct yaml_texts allowed = {0};
-    struct spec spec = {.file = "src/shop/text.py", .symbol = "slugify"};
+    struct spec spec = {
+        .text = "Makes a slug. Too long a text is a ValueError.", .file = "src/shop/text.py", .symbol = "slugify"};
     world->languages = languages_load(&err);
     world->python = languages_by_name(world->languages, "python");
     world->tree = fs_make_temp_dir("/tmp", "assay-testfile-", &err);
@@ -78,6 +79,22 @@ static void only_what_is_usable_is_taken(void **state)
     assert_null(strstr(world->file.text, "your_module"));
     assert_null(strstr(world->file.text, "mine"));
     assert_null(strstr(world->file.text, "print"));
+}
+
+static void an_error_that_the_request_does_not_name_is_left_out(void **state)
+{
+    struct world *world = *state;
+    static const char code[] = "import pytest\n\n"
+                               "def test_none():\n    with pytest.raises(TypeError):\n        slugify(None)\n\n"
+                               "def test_long():\n    with pytest.raises(ValueError):\n        slugify('a' * 1000)\n";
+    assert_int_equal(testfile_add(&world->file, code, 40, NULL), 0);
+    assert_int_equal(world->file.test_count, 1);
+    assert_non_null(strstr(world->file.text, "test_long"));
+    assert_int_equal(json_array_size(world->file.undecided), 1);
+    world->file.request = "Makes a slug.";
+    assert_int_equal(testfile_add(&world->file, code, 40, NULL), -1);
+    world->file.request = "Makes a slug; whatever is not a text is refused.";
+    assert_int_equal(testfile_add(&world->file, code, 40, NULL), 0);
 }
 
 static void names_that_are_taken_get_a_number(void **state)
@@ -158,6 +175,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_A_WORLD(a_path_that_is_taken_gets_a_number),
         IN_A_WORLD(only_what_is_usable_is_taken),
+        IN_A_WORLD(an_error_that_the_request_does_not_name_is_left_out),
         IN_A_WORLD(names_that_are_taken_get_a_number),
         IN_A_WORLD(no_more_than_the_cap_is_taken),
         IN_A_WORLD(an_answer_without_tests_says_what_is_missing),
