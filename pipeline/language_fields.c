@@ -3,28 +3,30 @@
 
 #define TEXT(member, key_, help_)                                                                                      \
     {                                                                                                                  \
-        .key = key_, .type = YAML_TEXT, .offset = offsetof(struct language, member), .help = help_                     \
+        .key = (key_), .type = YAML_TEXT, .offset = offsetof(struct language, member), .help = (help_)                 \
     }
 #define NEEDED(member, key_, help_)                                                                                    \
     {                                                                                                                  \
-        .key = key_, .type = YAML_TEXT, .offset = offsetof(struct language, member), .help = help_, .required = true   \
+        .key = (key_), .type = YAML_TEXT, .offset = offsetof(struct language, member), .help = (help_),                \
+        .required = true                                                                                               \
     }
 #define TEXTS(member, key_, help_)                                                                                     \
     {                                                                                                                  \
-        .key = key_, .type = YAML_TEXTS, .offset = offsetof(struct language, member), .help = help_                    \
+        .key = (key_), .type = YAML_TEXTS, .offset = offsetof(struct language, member), .help = (help_)                \
     }
 #define BLANKS(member, key_, help_)                                                                                    \
     {                                                                                                                  \
-        .key = key_, .type = YAML_INT, .offset = offsetof(struct language, member), .help = help_, .min = 0, .max = 4  \
+        .key = (key_), .type = YAML_INT, .offset = offsetof(struct language, member), .help = (help_), .min = 0,       \
+        .max = 4                                                                                                       \
     }
 /* The members of an inner struct are described by their offsets in struct language. */
 #define SECTION(key_, fields_, help_)                                                                                  \
     {                                                                                                                  \
-        .key = key_, .type = YAML_OBJECT, .offset = 0, .help = help_, .fields = fields_                                \
+        .key = (key_), .type = YAML_OBJECT, .offset = 0, .help = (help_), .fields = (fields_)                          \
     }
 #define COMMAND(member, key_, help_)                                                                                   \
     {                                                                                                                  \
-        .key = key_, .type = YAML_OBJECT, .offset = offsetof(struct language, member), .help = help_,                  \
+        .key = (key_), .type = YAML_OBJECT, .offset = offsetof(struct language, member), .help = (help_),              \
         .fields = command_fields                                                                                       \
     }
 
