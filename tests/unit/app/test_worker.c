@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -84,22 +85,32 @@ static int bury(struct part *part, const char *reason, const char *as)
     return store_job_finish(part->store, part->job.id, job_state, job_state == JOB_DONE ? as : "", words, NULL);
 }
 
+static int play_part(int argc, char **argv, struct part *part)
+{
+    const char *reason = option(argc, argv, "--bury");
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (strcmp(parts[i].key, part->job.request_key) != 0)
+            continue;
+        if (reason && parts[i].burial_fails)
+            return 1;
+        return reason ? bury(part, reason, option(argc, argv, "--as")) : parts[i].play(part);
+    }
+    return 1;
+}
+
 static int play(int argc, char **argv)
 {
     struct part part = {.store = store_open(getenv(STORE_VARIABLE), NULL)};
     int64_t id = strtoll(argv[2], NULL, 10);
-    const char *reason = option(argc, argv, "--bury");
-    if (!part.store || store_fence(part.store, id, (int)strtol(option(argc, argv, "--attempt"), NULL, 10), NULL) < 0 ||
-        store_job_get(part.store, id, &part.job, NULL) < 0)
-        return 1;
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        if (strcmp(parts[i].key, part.job.request_key) != 0)
-            continue;
-        if (reason && parts[i].burial_fails)
-            return 1;
-        return reason ? bury(&part, reason, option(argc, argv, "--as")) : parts[i].play(&part);
+    int attempt = (int)strtol(option(argc, argv, "--attempt"), NULL, 10);
+    int status = 1;
+    if (part.store && store_fence(part.store, id, attempt, NULL) == 0 &&
+        store_job_get(part.store, id, &part.job, NULL) == 0) {
+        status = play_part(argc, argv, &part);
+        job_release(&part.job);
     }
-    return 1;
+    store_close(part.store);
+    return status;
 }
 
 /* ---- this side ---- */
@@ -110,12 +121,14 @@ struct shop {
     pid_t worker;
 };
 
+/* It dies with this program, should a test fail before it is stopped. */
 static pid_t start_worker(const char *config)
 {
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid > 0)
         return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     struct error err = {0};
     char *argv[] = {"work", "--config", (char *)config, NULL};
     int null = open("/dev/null", O_WRONLY);
