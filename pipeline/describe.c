@@ -4,6 +4,7 @@
 
 #include "app/base/clock.h"
 #include "app/base/json.h"
+#include "app/base/markdown.h"
 #include "app/base/template.h"
 #include "pipeline/pipeline.h"
 
@@ -16,6 +17,19 @@ static const char *result_mark(const char *result)
                                            : "\xe2\x9a\xa0\xef\xb8\x8f";
 }
 
+/* Text of others as a code span that it cannot leave; in a table a bar would end the cell. */
+static json_t *code_span(const char *text, bool in_table)
+{
+    AUTO_BUF struct buf span = BUF_INIT(KiB(8)), cell = BUF_INIT(KiB(16));
+    markdown_code(&span, text);
+    for (const char *at = buf_text(&span); *at; at++) {
+        if (in_table && *at == '|')
+            buf_putc(&cell, '\\');
+        buf_putc(&cell, *at);
+    }
+    return json_string(buf_text(&cell));
+}
+
 static json_t *criteria_rows(const struct run *run)
 {
     json_t *rows = json_array(), *row;
@@ -25,8 +39,10 @@ static json_t *criteria_rows(const struct run *run)
         AUTO_BUF struct buf names = BUF_INIT(KiB(8));
         size_t at;
         json_t *name;
-        json_array_foreach (json_object_get(row, "tests"), at, name)
-            buf_printf(&names, "%s`%s`", at ? ", " : "", json_string_value(name));
+        json_array_foreach (json_object_get(row, "tests"), at, name) {
+            json_auto_t *span = code_span(json_string_value(name), true);
+            buf_printf(&names, "%s%s", at ? ", " : "", json_string_value(span));
+        }
         json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:s}", "criterion", json_text_at(row, "criterion", ""),
                                               "tests", names.len ? buf_text(&names) : "\xe2\x80\x93", "result", result,
                                               "mark", result_mark(result)));
@@ -42,8 +58,8 @@ static json_t *failing_lines(const struct run *run)
     json_array_foreach (json_object_get(json_object_get(run->evidence, "red"), "tests"), index, test) {
         const char *status = json_text_at(test, "status", "");
         if (index < 60 && (strcmp(status, "failed") == 0 || strcmp(status, "error") == 0))
-            json_array_append_new(lines, json_pack("{s:s, s:s}", "id", json_text_at(test, "id", ""), "message",
-                                                   json_text_at(test, "message", "")));
+            json_array_append_new(lines, json_pack("{s:o, s:s}", "id", code_span(json_text_at(test, "id", ""), false),
+                                                   "message", json_text_at(test, "message", "")));
     }
     return lines;
 }
@@ -55,7 +71,7 @@ static json_t *file_rows(const struct run *run)
         const struct change_file *file = &run->change.files[i];
         const char *by = json_string_value(json_object_get(run->files_by, file->path));
         bool mixed = file->kind == FILE_TEST && by && run->spec.example_count > 0;
-        json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:b}", "path", file->path, "what",
+        json_array_append_new(rows, json_pack("{s:o, s:s, s:s, s:b}", "path", code_span(file->path, true), "what",
                                               file->kind == FILE_TEST ? "test"
                                               : file->is_new          ? "new"
                                                                       : "changed",
@@ -70,10 +86,11 @@ static json_t *attempt_rows(const struct run *run)
     size_t index;
     json_array_foreach (run->attempts, index, attempt) {
         const json_t *failing = json_object_get(attempt, "failing"), *first = json_array_get(failing, 0);
-        json_array_append_new(
-            rows, json_pack("{s:I, s:s, s:I, s:s, s:s}", "round", json_int_at(attempt, "round", 0), "how",
-                            json_text_at(attempt, "how", ""), "count", (json_int_t)json_array_size(failing), "first",
-                            json_text_at(first, "test", ""), "message", json_text_at(first, "message", "")));
+        json_array_append_new(rows,
+                              json_pack("{s:I, s:s, s:I, s:o, s:s}", "round", json_int_at(attempt, "round", 0), "how",
+                                        json_text_at(attempt, "how", ""), "count", (json_int_t)json_array_size(failing),
+                                        "first", code_span(json_text_at(first, "test", ""), true), "message",
+                                        json_text_at(first, "message", "")));
     }
     return rows;
 }
@@ -123,8 +140,8 @@ char *pipeline_describe(const struct run *run, const char *template_path, const 
         return NULL;
     }
     json_object_set_new(view, "title", json_string(run->spec.title));
-    json_object_set_new(view, "symbol", json_string(run->spec.symbol ? run->spec.symbol : ""));
-    json_object_set_new(view, "file", json_string(run->spec.file ? run->spec.file : ""));
+    json_object_set_new(view, "symbol", code_span(run->spec.symbol ? run->spec.symbol : "", false));
+    json_object_set_new(view, "file", code_span(run->spec.file ? run->spec.file : "", false));
     json_object_set_new(view, "language", json_string(run->spec.language ? run->spec.language : ""));
     json_object_set_new(view, "rows", criteria_rows(run));
     json_object_set_new(view, "red_lines", failing_lines(run));

@@ -106,6 +106,8 @@ static const char *path_of(const struct writer *writer, const struct answer_bloc
     if (!block->path || !languages_by_path(writer->pipeline->languages, block->path))
         return wanted;
     AUTO_FREE char *there = text_format("%s/%s", writer->pipeline->tree, block->path);
+    if (strchr(block->path, '/')) /* a whole path is meant: where it must not be written, that is the answer */
+        return block->path;
     bool is_new = there && !fs_exists(there) && !change_find(&writer->run->change, block->path);
     return is_new && defines(writer, block->code, writer->run->spec.symbol) ? wanted : block->path;
 }

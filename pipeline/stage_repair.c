@@ -68,8 +68,8 @@ static void remember(struct run *run, const char *digest)
     const json_t *best = json_object_get(run->scratch, "best");
     if (!best || failure_count(run) < (size_t)json_int_at(best, "failures", 0))
         json_object_set_new(run->scratch, "best",
-                            json_pack("{s:I, s:o, s:O}", "failures", (json_int_t)failure_count(run), "change",
-                                      change_to_json(&run->change), "feedback", run->feedback));
+                            json_pack("{s:I, s:o, s:o}", "failures", (json_int_t)failure_count(run), "change",
+                                      change_to_json(&run->change), "feedback", json_deep_copy(run->feedback)));
 }
 
 static int restore_best(struct run *run)

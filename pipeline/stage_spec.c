@@ -12,6 +12,9 @@
 #include "pipeline/context.h"
 #include "pipeline/symbols.h"
 
+/* What people have answered stands below this heading (app/question.c). */
+#define ANSWERS "\n## Answers\n"
+
 enum { MAX_QUESTIONS = 3, MAX_LISTED_FILES = 120, MAX_TREE_FILES = 20000 };
 
 static int stop_with_question(struct run *run, struct stage_result *result, const char *question)
@@ -224,6 +227,19 @@ static char *mentioned_file(const struct pipeline *pipeline, const struct langua
     return STEAL(found);
 }
 
+/* A person who was asked which file it is has the last word over a heading that cannot be right. */
+static void take_answered_file(struct pipeline *pipeline, struct run *run, const struct language *language)
+{
+    const char *answers = strstr(run->spec.text, ANSWERS);
+    if (!answers || !run->spec.file || is_target(pipeline, language, run->spec.file))
+        return;
+    AUTO_FREE char *path = mentioned_file(pipeline, language, answers);
+    if (path) {
+        free(run->spec.file);
+        run->spec.file = STEAL(path);
+    }
+}
+
 static void find_mentioned_file(struct pipeline *pipeline, struct run *run, const struct language *language)
 {
     AUTO_FREE char *path = run->spec.file ? NULL : mentioned_file(pipeline, language, run->spec.text);
@@ -288,7 +304,7 @@ static int check_file(struct pipeline *pipeline, struct run *run, const struct l
  * about before; else the work goes on, and the open points are told as caveats. */
 static bool should_ask(const struct run *run)
 {
-    bool answered = strstr(run->spec.text, "\n## Answers\n") != NULL;
+    bool answered = strstr(run->spec.text, ANSWERS) != NULL;
     return json_array_size(run->questions) && !answered && !run->spec.example_count && !run->spec.criteria_count;
 }
 
@@ -316,6 +332,7 @@ static int read_facts(struct pipeline *pipeline, struct run *run, const struct l
         free(spec->signature);
         spec->signature = NULL;
     }
+    take_answered_file(pipeline, run, language);
     find_mentioned_file(pipeline, run, language);
     if (!spec->signature)
         spec_find_signature(spec, language);
