@@ -228,7 +228,11 @@ static void test_signals_are_back_to_their_defaults(void **state)
     void (*before)(int) = signal(SIGPIPE, SIG_IGN);
     RUN(world, PLAIN, &result, "grep", "-E", "^Sig(Ign|Blk)", "/proc/self/status");
     signal(SIGPIPE, before);
-    assert_string_equal(buf_text(&result.out), "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+    /* Signals 32 and 33 are the C library's own: it refuses to touch them, and some starters leave them ignored. */
+    const char *ignored = strstr(buf_text(&result.out), "SigIgn:\t");
+    assert_memory_equal(buf_text(&result.out), "SigBlk:\t0000000000000000\n", 25);
+    assert_non_null(ignored);
+    assert_int_equal(strtoull(ignored + strlen("SigIgn:\t"), NULL, 16) & ~0x180000000ull, 0);
     sandbox_result_release(&result);
 }
 
