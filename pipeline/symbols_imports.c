@@ -190,8 +190,10 @@ int symbols_list_imports(struct scan *scan, struct symbols *out, struct error *e
     struct importing importing = {.scan = scan, .err = err};
     int failed = grammar_query(scan->grammar, QUERY_IMPORTS, scan->root, scan->text, take_captures, &importing, err) ||
                  grammar_query(scan->grammar, QUERY_GUARDS, scan->root, scan->text, take_guard, &importing, err);
-    if (!failed && !(out->imports = calloc(importing.event_count + 1, sizeof *out->imports)))
-        failed = error_system(err, ENOMEM, "read the source's imports");
+    if (!failed && !(out->imports = calloc(importing.event_count + 1, sizeof *out->imports))) {
+        error_system(err, ENOMEM, "read the source's imports");
+        failed = 1;
+    }
     if (!failed && importing.event_count)
         qsort(importing.events, importing.event_count, sizeof *importing.events, by_place);
     if (!failed && importing.guard_count)

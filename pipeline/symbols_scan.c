@@ -29,11 +29,11 @@ struct walk {
 
 int scan_grow(void *items, size_t count, size_t *size, size_t item_size, struct error *err)
 {
-    if (count < *size)
-        return 0;
     size_t wanted = *size ? *size * 2 : 32;
     void *old, *grown;
     memcpy(&old, items, sizeof old);
+    if (old && count < *size)
+        return 0;
     grown = reallocarray(old, wanted, item_size);
     if (!grown)
         return error_system(err, ENOMEM, "read the source's symbols");
@@ -280,7 +280,7 @@ static int visit(struct walk *walk, TSNode node)
     if (((flags & NODE_COMMENT) && note_comment(walk, node) < 0) ||
         ((flags & NODE_NAME) && note_name(walk, node) < 0) ||
         ((flags & NODE_IMPORT) && walk->depth == 1 && note_import(walk, node) < 0) ||
-        scan_grow(&walk->frames, walk->depth, &walk->size, sizeof *walk->frames, walk->err) < 0)
+        scan_grow(&walk->frames, walk->depth, &walk->size, sizeof *walk->frames, walk->err) < 0 || !walk->frames)
         return -1;
     if (flags & NODE_IMPORT)
         walk->inside_imports++;
