@@ -125,7 +125,11 @@ static void set_numbers(json_t *view, const struct run *run)
     json_object_set_new(view, "red_count", json_integer(failed + errored));
     json_object_set_new(view, "stub_count", json_integer(json_int_at(run->evidence, "stub.failed", 0)));
     json_object_set_new(view, "green_count", json_integer(json_int_at(run->evidence, "green.passed", 0)));
+    /* What did not run to its end must not be told as passed. */
     json_object_set_new(view, "held_count", json_integer(json_int_at(run->evidence, "regressions.checked", 0)));
+    json_object_set_new(view, "held_cut",
+                        json_boolean(*json_text_at(run->evidence, "regressions.trouble", "") != '\0'));
+    json_object_set_new(view, "static_cut", json_boolean(json_object_get(run->scratch, "static_incomplete") != NULL));
     json_object_set_new(view, "digest_short", json_sprintf("%.12s", run->change.tests_digest));
     json_object_set_new(view, "digest", json_string(run->change.tests_digest));
     json_object_set_new(view, "one_round", json_boolean(run->round == 1));
