@@ -92,6 +92,7 @@ struct language {
     } tests;
     struct yaml_texts definitions; /* how people write a signature, made a definition; view: text; tried in order:
                                       "{{text}}", "def {{text}}:" */
+    struct yaml_map literal_words; /* how people write literals in prose → the language's: true → True */
     char *stub;                    /* a body that fails when called; view: signature. NULL: none */
     struct {
         struct language_command test;    /* view: files[], report, tools, source_root */

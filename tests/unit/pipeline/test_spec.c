@@ -149,6 +149,22 @@ static const struct {
     {"def f(x) -> int:\n    pass\n", 0, {{0}}},
     {"`g(2)` -> `4` is about something else", 0, {{0}}},
     {"f(2) -> somewhere else", 0, {{0}}},
+    {"f(2) => true\nf(3) -> null\n", 2, {{EXAMPLE_EQUAL, "", "f(2)", "True"}, {EXAMPLE_EQUAL, "", "f(3)", "None"}}},
+    {"For x = [1, 2] the output should be 3.", 1, {{EXAMPLE_EQUAL, "", "f(x=[1, 2])", "3"}}},
+    {"* with x=\"a, b\", y = -1.5 the result should be ('b',False)",
+     1,
+     {{EXAMPLE_EQUAL, "", "f(x=\"a, b\", y=-1.5)", "('b',False)"}}},
+    {"Input: x = 3, y = {'k': [0]}\nOutput: 'yes'\n", 1, {{EXAMPLE_EQUAL, "", "f(x=3, y={'k': [0]})", "'yes'"}}},
+    {"**Input:** 3, 4\n**Output:** 5\n", 1, {{EXAMPLE_EQUAL, "", "f(3, 4)", "5"}}},
+    {">>> f(2) == 4\n>>> f(3) == 9\n", 2, {{EXAMPLE_EQUAL, "", "f(2)", "4"}, {EXAMPLE_EQUAL, "", "f(3)", "9"}}},
+    {">>> x = f(1)\n>>> x.go()\n'on'\n", 1, {{EXAMPLE_EQUAL, "x = f(1)\n", "x.go()", "'on'"}}},
+    {"f(2) ==> 4\nfor f(3) == 9\n", 2, {{EXAMPLE_EQUAL, "", "f(2)", "4"}, {EXAMPLE_EQUAL, "", "f(3)", "9"}}},
+    {"f(n) = f(n - 1) + 1", 0, {{0}}},
+    {">>> x = f(1)\n>>> try:\n...     x.go()\n... except ValueError as e:\n...     print(e)\nno\n>>> x.left\n2\n",
+     1,
+     {{EXAMPLE_EQUAL, "x = f(1)\ntry:\n    x.go()\nexcept ValueError as e:\n    print(e)\n", "x.left", "2"}}},
+    {"It returns y = 2 is 3", 0, {{0}}},
+    {"x = 1 is fine", 0, {{0}}},
 };
 
 static void examples_are_taken_exactly_as_given(void **state)
@@ -158,6 +174,8 @@ static void examples_are_taken_exactly_as_given(void **state)
         struct spec spec = read_spec(state, example_cases[i].text);
         struct error err = {0};
         spec.symbol = strdup("f");
+        if (!spec.signature)
+            spec.signature = strdup("def f(x, y: float = 0) -> int:");
         assert_int_equal(spec_read_examples(&spec, python, &err), 0);
         if (spec.example_count != example_cases[i].count)
             fail_msg("%s: %zu examples, first %s", example_cases[i].text, spec.example_count,
