@@ -1,7 +1,7 @@
 // deploy/replay.py: what was recorded comes back as it was, and nothing else does.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -68,6 +68,46 @@ test('a request that was never recorded fails loudly', async () => {
         assert.match(JSON.parse(answer.text).error.message, /was never recorded/);
     }
     assert.match(child.problems, /was never recorded/);
+});
+test('the complaint shows what tells it from the nearest recorded request', async () => {
+    const { url } = await replay('serve', '--file', file);
+    const { message } = JSON.parse((await ask(url, 'failed in 1 second at noon')).text).error;
+    assert.match(message, /request [0-9a-f]{12}/);
+    assert.match(message, /^\+failed in 1 second at noon$/m);
+    assert.match(JSON.parse((await ask(url, 'one', { temperature: 0.7 })).text).error.message, /^\+temperature: 0\.7$/m);
+});
+test('both: what is recorded is answered from the file, the rest is asked for once and added', async () => {
+    const path = join(folder, 'both.jsonl');
+    writeFileSync(path, readFileSync(file, 'utf8').split('\n')[0] + '\n{"key": "half a li');
+    const before = model.requests.length;
+    const { url, child } = await replay('both', '--file', path, '--upstream', `${model.url}/v1`);
+    const known = await ask(url, 'one');
+    assert.equal(model.requests.length, before);
+    const [fresh, same] = await Promise.all([ask(url, 'three'), ask(url, 'three')]);
+    assert.equal(model.requests.length, before + 1);
+    assert.deepEqual(same, fresh);
+    child.kill();
+    const { url: from } = await replay('serve', '--file', path, '--latencies');
+    assert.deepEqual([await ask(from, 'one'), await ask(from, 'three')], [known, fresh]);
+});
+test('pieces are passed on as they come, and kept when whoever asked has left', async () => {
+    const path = join(folder, 'slow.jsonl');
+    const text = 'word '.repeat(100);
+    const slow = await new FakeModel(() => ({ text, slow: 30 })).start();
+    const { url } = await replay('both', '--file', path, '--upstream', slow.url);
+    const body = JSON.stringify({ model: 'x', messages: [{ role: 'user', content: 'tell' }], stream: true });
+    const headers = { 'content-type': 'application/json' };
+    const answer = await fetch(`${url}/v1/chat/completions`, { method: 'POST', body, headers });
+    const reader = answer.body.getReader();
+    const first = new TextDecoder().decode((await reader.read()).value);
+    assert.match(first, /chat\.completion\.chunk/);
+    assert.doesNotMatch(first, /\[DONE\]/);
+    await reader.cancel();
+    for (let i = 0; i < 100 && !existsSync(path); i++) await new Promise((done) => setTimeout(done, 50));
+    const entry = JSON.parse(readFileSync(path, 'utf8'));
+    assert.match(entry.text, /\[DONE\]/);
+    assert.ok(entry.pieces.length > 5 && entry.pieces.reduce((sum, [ms]) => sum + ms, 0) > 200);
+    await slow.stop();
 });
 test('a broken recording is refused with its line', async () => {
     const broken = join(folder, 'broken.jsonl');
