@@ -32,6 +32,25 @@ static const struct cli_command commands[] = {
      "  --output KIND   branch (a new branch with two commits), diff, or json; branch when left out\n"
      "  --json          the same as --output json\n",
      false},
+    {"eval", cli_eval, "measure a model with the whole pipeline on tasks with hidden tests",
+     "usage: assay eval TASKS.jsonl [options]\n"
+     "       assay eval --compare A.jsonl B.jsonl [--json]\n\n"
+     "TASKS.jsonl has a task a line: task_id, prompt, entry_point, test (HumanEval's format), or also language, spec, "
+     "repo.\n"
+     "Each is run, then its hidden test. A run that was interrupted goes on where it stopped. Without --out the "
+     "results "
+     "go to\nstandard output and the summary to standard error. docs/evaluation.md says what the rates "
+     "mean.\n\n" CONFIG_HELP
+     "  --out FILE      where results go, a JSON line each; those already there are kept, and the summary is printed\n"
+     "  --sample N      only N of the tasks, drawn by the seed\n"
+     "  --seed S        a number; 0 when left out\n"
+     "  --single-shot   one greedy answer of the model, untested: what the pipeline is measured against\n"
+     "  --model NAME    this model of the configuration for all roles\n"
+     "  --repair-rounds N   in place of the configuration's\n"
+     "  --without LIST  switch means of the pipeline off: their names, separated by commas; \"?\" lists them\n"
+     "  --compare       two files of results, task by task\n"
+     "  --json          the summary (or comparison) as JSON\n",
+     false},
     {"verify", cli_verify, "check a proof again: red on its first commit, green on its last",
      "usage: assay verify BASE..HEAD [options]\n\n"
      "Runs the tests of the first commit after BASE in the sandbox, there and on HEAD.\n\n" CONFIG_HELP

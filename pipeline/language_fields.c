@@ -118,6 +118,7 @@ static const struct yaml_field commands_fields[] = {
     COMMAND(commands.fix, "fix", "fixes what is safe to fix"),
     COMMAND(commands.format, "format", "formats in place"),
     COMMAND(commands.types, "types", "checks types"),
+    COMMAND(commands.hidden, "hidden", "runs the hidden test of an evaluation's task"),
     {0},
 };
 

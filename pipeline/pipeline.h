@@ -39,6 +39,12 @@ struct journal {
     bool (*cancelled)(void *context); /* asked several times a second */
 };
 
+/* Means that make the outcome better and can be switched off, to measure what each is worth. */
+enum mean {
+    MEAN_RESAMPLE,
+    MEAN_COUNT,
+};
+
 struct pipeline {
     const struct languages *languages;
     struct models *models;
@@ -47,6 +53,7 @@ struct pipeline {
     const char *tree;  /* the checked-out base */
     struct policy policy;
     int64_t repair_rounds, context_tokens;
+    unsigned without; /* bit n: the mean n of enum mean is switched off */
     struct journal journal;
     const struct log *log;
     int64_t stage_id; /* of the stage that runs now; set by pipeline_run */
@@ -58,6 +65,24 @@ int pipeline_run(struct pipeline *pipeline, struct run *run, struct error *err);
 
 /* The stages in order, for progress: the name of number `index` and in *help what it does; NULL past the last. */
 const char *pipeline_stage(size_t index, const char **help);
+
+/* The name of a mean, and in *help what it does; NULL past the last. */
+const char *pipeline_mean(enum mean mean, const char **help);
+bool pipeline_uses(const struct pipeline *pipeline, enum mean mean);
+
+/* The baseline: one greedy answer to `task` (source text, or a description), read and placed as any other; no tests, no
+ * second try. The run's spec names file, language and symbol (pipeline_single_shot takes the signature from it). The
+ * outcome is unproven, or rejected when there is no code in the answer. */
+int pipeline_single_shot(struct pipeline *pipeline, struct run *run, const char *task, struct error *err);
+
+/* How code fared with a test that nobody had seen. */
+enum hidden_end { HIDDEN_NO_CODE, HIDDEN_FAILED, HIDDEN_CUT_SHORT, HIDDEN_PASSED };
+const char *hidden_end_name(enum hidden_end end); /* "no code", … */
+
+/* Runs a hidden test (source that defines check(candidate)) against the run's code, whatever its outcome. Nothing of it
+ * stays in the run. -1 when the sandbox failed. */
+int pipeline_hidden_test(struct pipeline *pipeline, const struct run *run, const char *entry_point, const char *test,
+                         enum hidden_end *end, struct error *err);
 
 /* `assay verify`: the tests (paths) are run on `red_tree` and on `green_tree`; out: {"proven": bool, "reason", "red":
  * {…}, "green": {…}}. */

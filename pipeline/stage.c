@@ -184,6 +184,8 @@ int stage_run_tool(struct pipeline *pipeline, const struct run *run, const struc
     json_auto_t *view =
         json_pack("{s:s, s:s, s:s, s:O*}", "tools", tools, "report", tool->command->report ? tool->command->report : "",
                   "source_root", source_root ? source_root : ".", "files", tool->files);
+    if (tool->view)
+        json_object_update(view, (json_t *)tool->view);
     char **argv = language_argv(&tool->command->argv, view, err);
     char **environment = argv ? language_argv(&tool->command->environment, view, err) : NULL;
     struct sandbox_file *files = calloc(run->change.count + tool->extra_count + 1, sizeof *files);
@@ -197,6 +199,7 @@ int stage_run_tool(struct pipeline *pipeline, const struct run *run, const struc
                                           .files = files,
                                           .file_count = count,
                                           .collect = tool->collect,
+                                          .timeout_ms = tool->timeout_ms,
                                           .cancelled = pipeline->journal.cancelled,
                                           .cancel_context = pipeline->journal.context};
         status = sandbox_run(pipeline->sandbox, &request, result, err);
@@ -258,7 +261,12 @@ int stage_run_tests(struct pipeline *pipeline, const struct run *run, int layers
     if (pipeline->policy.test_command.count)
         command.argv = pipeline->policy.test_command;
     struct sandbox_result result = {0};
-    struct tool_run tool = {&command, layers, extra, extra_count, files, (const char *const[]){command.report, NULL}};
+    struct tool_run tool = {.command = &command,
+                            .layers = layers,
+                            .extra = extra,
+                            .extra_count = extra_count,
+                            .files = files,
+                            .collect = (const char *const[]){command.report, NULL}};
     if (stage_run_tool(pipeline, run, &tool, &result, err) < 0)
         return error_wrap(err, "run the tests");
     const struct sandbox_file *file = stage_collected(&result, command.report);

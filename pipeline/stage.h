@@ -77,6 +77,8 @@ struct tool_run {
     size_t extra_count;
     const json_t *files;        /* array of paths for {{files}}; may be NULL */
     const char *const *collect; /* files to read back beside the report, NULL-terminated, or NULL */
+    const json_t *view;         /* more for the command's templates, or NULL */
+    int64_t timeout_ms;         /* 0: the sandbox's own */
 };
 
 /* The language's own folder of pinned tools. Heap. */

@@ -132,6 +132,8 @@ int stage_repair(struct pipeline *pipeline, struct run *run, struct stage_result
     if (run->round >= pipeline->repair_rounds)
         return give_up(run, result, "the repair rounds are used up");
     const struct plan *plan = &plans[run->round % PLAN_COUNT];
+    if (plan->how == RESAMPLE && !pipeline_uses(pipeline, MEAN_RESAMPLE))
+        plan = &plans[0];
     run->round++;
     if (plan->how == RESAMPLE)
         change_drop(&run->change, FILE_CODE);

@@ -18,7 +18,12 @@ static char *rewrite(struct pipeline *pipeline, const struct run *run, const str
         return NULL;
     json_auto_t *paths = json_pack("[s]", file->path);
     struct sandbox_result result = {0};
-    struct tool_run tool = {command, LAYER_BASE, file, 1, paths, (const char *const[]){file->path, NULL}};
+    struct tool_run tool = {.command = command,
+                            .layers = LAYER_BASE,
+                            .extra = file,
+                            .extra_count = 1,
+                            .files = paths,
+                            .collect = (const char *const[]){file->path, NULL}};
     if (stage_run_tool(pipeline, run, &tool, &result, err) < 0)
         return NULL;
     const struct sandbox_file *written = stage_collected(&result, file->path);
@@ -92,7 +97,7 @@ static int check_with(struct pipeline *pipeline, struct run *run, const struct l
     if (!command->argv.count || !json_array_size(paths))
         return 0;
     struct sandbox_result result = {0};
-    struct tool_run tool = {command, layers, NULL, 0, paths, NULL};
+    struct tool_run tool = {.command = command, .layers = layers, .files = paths};
     if (stage_run_tool(pipeline, run, &tool, &result, err) < 0)
         return -1;
     int status = 0;

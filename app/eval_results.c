@@ -1,0 +1,118 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "app/base/fs.h"
+#include "app/base/json.h"
+#include "app/eval.h"
+
+enum { RESULTS_MAX = 256 * 1024 * 1024 };
+
+bool eval_is_same(const json_t *a, const json_t *b)
+{
+    static const char *const keys[] = {"mode", "configured", "without", "repair_rounds", "templates"};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        if (!json_equal(json_object_get(a, keys[i]), json_object_get(b, keys[i])))
+            return false;
+    return true;
+}
+
+/* Each line of a text; only whole ones. */
+static json_t *read_lines(const char *text, struct error *err)
+{
+    json_auto_t *lines = json_array();
+    int number = 1;
+    for (const char *line = text, *end; (end = strchr(line, '\n')); line = end + 1, number++) {
+        json_t *value = json_read(line, (size_t)(end - line), JSON_LIMITS_MODEL, err);
+        if (!value || !*json_text_at(value, "task_id", "") || !json_object_get(value, "hidden")) {
+            json_decref(value);
+            error_set(err, ERROR_USAGE, "line %d is no result of an evaluation", number);
+            return NULL;
+        }
+        json_array_append_new(lines, value);
+    }
+    return json_incref(lines);
+}
+
+json_t *eval_results_read(const char *path, struct error *err)
+{
+    AUTO_BUF struct buf text = BUF_INIT(RESULTS_MAX);
+    if (fs_read(path, &text, err) < 0) {
+        if (err && err->code == ERROR_NOT_FOUND)
+            error_set(err, ERROR_USAGE, "there is no file %s", path);
+        return NULL;
+    }
+    json_t *lines = read_lines(buf_text(&text), err);
+    if (!lines)
+        error_wrap(err, "%s", path);
+    return lines;
+}
+
+static int open_file(const char *path, struct eval_results *results, struct error *err)
+{
+    AUTO_BUF struct buf text = BUF_INIT(RESULTS_MAX);
+    results->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_APPEND, 0644);
+    if (results->fd < 0)
+        return error_system(err, errno, "open %s", path);
+    if (flock(results->fd, LOCK_EX | LOCK_NB) < 0)
+        return error_set(err, ERROR_CONFLICT, "%s: another evaluation writes to it", path);
+    if (fs_read(path, &text, err) < 0 || !(results->lines = read_lines(buf_text(&text), err)))
+        return error_wrap(err, "%s", path);
+    /* Whoever wrote the last line may have been killed in the middle of it. */
+    const char *last = text.len ? memrchr(text.data, '\n', text.len) : NULL;
+    off_t whole = last ? (off_t)(last + 1 - text.data) : 0;
+    if (whole < (off_t)text.len && ftruncate(results->fd, whole) < 0)
+        return error_system(err, errno, "mend %s", path);
+    return 0;
+}
+
+int eval_results_open(const char *path, struct eval_results *out, struct error *err)
+{
+    struct eval_results results = {.fd = -1};
+    if (!path && !(results.lines = json_array()))
+        return error_set(err, ERROR_INTERNAL, "no memory");
+    if (path && open_file(path, &results, err) < 0) {
+        eval_results_close(&results);
+        return -1;
+    }
+    *out = results;
+    return 0;
+}
+
+json_t *eval_results_find(const struct eval_results *results, const json_t *identity, const char *task_id)
+{
+    size_t index;
+    json_t *line, *found = NULL;
+    json_array_foreach (results->lines, index, line)
+        if (strcmp(json_text_at(line, "task_id", ""), task_id) == 0 && eval_is_same(line, identity))
+            found = line;
+    return found;
+}
+
+int eval_results_add(struct eval_results *results, json_t *line, struct error *err)
+{
+    AUTO_FREE char *text = json_dumps(line, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    AUTO_BUF struct buf whole = BUF_INIT(MiB(4));
+    int fd = results->fd < 0 ? STDOUT_FILENO : results->fd;
+    if (!text || buf_printf(&whole, "%s\n", text) < 0 || json_array_append(results->lines, line) < 0)
+        return error_set(err, ERROR_INTERNAL, "no memory");
+    for (size_t done = 0; done < whole.len;) {
+        ssize_t written = write(fd, whole.data + done, whole.len - done);
+        if (written < 0 && errno != EINTR)
+            return error_system(err, errno, "write the result of %s", json_text_at(line, "task_id", ""));
+        done += written > 0 ? (size_t)written : 0;
+    }
+    if (results->fd >= 0 && fdatasync(results->fd) < 0)
+        return error_system(err, errno, "write the result of %s", json_text_at(line, "task_id", ""));
+    return 0;
+}
+
+void eval_results_close(struct eval_results *results)
+{
+    json_decref(results->lines);
+    if (results->fd >= 0)
+        close(results->fd);
+    *results = (struct eval_results){.fd = -1};
+}

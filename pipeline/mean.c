@@ -1,0 +1,23 @@
+/* The means that can be switched off (assay eval --without): one row for each. */
+#include <stddef.h>
+
+#include "pipeline/pipeline.h"
+
+static const struct {
+    const char *name, *help;
+} means[] = {
+    [MEAN_RESAMPLE] = {"resample", "a fresh sample as the second repair round, in place of another repair"},
+};
+
+const char *pipeline_mean(enum mean mean, const char **help)
+{
+    if (mean >= MEAN_COUNT)
+        return NULL;
+    *help = means[mean].help;
+    return means[mean].name;
+}
+
+bool pipeline_uses(const struct pipeline *pipeline, enum mean mean)
+{
+    return !(pipeline->without & (1u << mean));
+}

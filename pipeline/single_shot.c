@@ -1,0 +1,77 @@
+/* The baseline that the pipeline is measured against: what the model says at first. */
+#include <stdlib.h>
+
+#include "app/base/clock.h"
+#include "app/base/template.h"
+#include "pipeline/stage.h"
+
+enum { ANSWER_TOKENS = 600, PROMPT_MAX = 256 * 1024 };
+
+struct hooks {
+    struct pipeline *pipeline;
+    struct run *run;
+};
+
+static void on_call(void *context, const struct model_call *call)
+{
+    struct hooks *hooks = context;
+    hooks->run->tokens_in += call->tokens_in;
+    hooks->run->tokens_out += call->tokens_out;
+    hooks->run->cost_usd += call->cost_usd;
+    hooks->pipeline->journal.model_call(hooks->pipeline->journal.context, hooks->pipeline->stage_id, call);
+}
+
+static bool is_cancelled(void *context)
+{
+    const struct journal *journal = &((struct hooks *)context)->pipeline->journal;
+    return journal->cancelled(journal->context);
+}
+
+static int ask(struct pipeline *pipeline, const struct run *run, const char *task, struct model_answer *answer,
+               struct error *err)
+{
+    static const char path[] = "prompts/single-shot.mustache";
+    const struct template_file *file = template_find(path);
+    AUTO_BUF struct buf prompt = BUF_INIT(PROMPT_MAX);
+    json_auto_t *view =
+        json_pack("{s:s, s:s, s:b}", "language", run->spec.language, "task", task, "is_source", task != run->spec.text);
+    if (!file || template_render_file(path, view, &prompt, err) < 0)
+        return file ? -1 : error_set(err, ERROR_INTERNAL, "there is no template %s", path);
+    struct model_request request = {.role = ROLE_IMPLEMENT,
+                                    .prompt = buf_text(&prompt),
+                                    .template_path = path,
+                                    .template_digest = file->digest,
+                                    .seed = 0,
+                                    .max_tokens = ANSWER_TOKENS};
+    return models_ask(pipeline->models, &request, answer, err);
+}
+
+static int take(struct pipeline *pipeline, struct run *run, const struct model_answer *answer)
+{
+    struct error problem = {0};
+    if (stage_apply_answer(pipeline, run, answer->text, answer->name, &problem) == 0)
+        run_stop(run, OUTCOME_UNPROVEN, "one answer, untested");
+    else
+        run_stop(run, OUTCOME_REJECTED, "%s", problem.message);
+    return 0;
+}
+
+int pipeline_single_shot(struct pipeline *pipeline, struct run *run, const char *task, struct error *err)
+{
+    struct hooks hooks = {pipeline, run};
+    struct model_answer answer = {0};
+    const struct language *language = stage_language(pipeline, run, err);
+    if (!language)
+        return -1;
+    if (!run->spec.file || !run->spec.signature || !spec_set_signature(&run->spec, language, run->spec.signature))
+        return error_set(err, ERROR_INPUT, "the task names no signature or no file");
+    int64_t started = clock_monotonic_ms();
+    models_set_hooks(pipeline->models, on_call, is_cancelled, &hooks);
+    int status = ask(pipeline, run, task, &answer, err);
+    models_set_hooks(pipeline->models, NULL, NULL, NULL);
+    run->elapsed_ms += clock_monotonic_ms() - started;
+    if (status == 0)
+        status = take(pipeline, run, &answer);
+    model_answer_release(&answer);
+    return status;
+}
