@@ -166,6 +166,8 @@ static json_t *run_in(const struct eval_setup *setup, const struct eval_task *ta
     pipeline.without = setup->without;
     models_set_budget(setup->engine->models, setup->config->limits.cost_per_job, 0);
     int status = run_init(&run, setup->engine->languages, question->title, question->text, err);
+    if (status == 0)
+        spec_fill(&run.spec.language, languages_by_name(setup->engine->languages, task->language)->name);
     if (status == 0 && setup->single_shot)
         status = pipeline_single_shot(&pipeline, &run, *task->prompt ? task->prompt : run.spec.text, err);
     else if (status == 0)

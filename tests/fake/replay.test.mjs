@@ -74,7 +74,10 @@ test('the complaint shows what tells it from the nearest recorded request', asyn
     const { message } = JSON.parse((await ask(url, 'failed in 1 second at noon')).text).error;
     assert.match(message, /request [0-9a-f]{12}/);
     assert.match(message, /^\+failed in 1 second at noon$/m);
-    assert.match(JSON.parse((await ask(url, 'one', { temperature: 0.7 })).text).error.message, /^\+temperature: 0\.7$/m);
+    assert.match(
+        JSON.parse((await ask(url, 'one', { temperature: 0.7 })).text).error.message,
+        /^\+temperature: 0\.7$/m,
+    );
 });
 test('both: what is recorded is answered from the file, the rest is asked for once and added', async () => {
     const path = join(folder, 'both.jsonl');
