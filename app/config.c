@@ -23,6 +23,7 @@ static const struct yaml_field server_fields[] = {
 #define LIMIT(member) offsetof(struct limits_config, member)
 
 static const struct yaml_field limits_fields[] = {
+    YAML_FIELD("samples", YAML_INT, LIMIT(samples), "implementations that may cross-examine the tests", .max = 16),
     YAML_FIELD("repair_rounds", YAML_INT, LIMIT(repair_rounds), "how often failing code is repaired", .max = 10),
     YAML_FIELD("context_tokens", YAML_INT, LIMIT(context_tokens), "how much of the repository a prompt may hold",
                .min = 500, .max = 1000000),
@@ -84,6 +85,7 @@ int config_set_defaults(struct config *config)
             },
         .limits =
             {
+                .samples = 5,
                 .repair_rounds = 3,
                 .context_tokens = 12000,
                 .cost_per_job = 2.00,

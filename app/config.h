@@ -15,6 +15,7 @@
 struct limits_config {
     int64_t repair_rounds;       /* default 3 */
     int64_t context_tokens;      /* default 12000 */
+    int64_t samples;             /* independent implementations before the tests are locked, default 5 */
     double cost_per_job;         /* USD, default 2.00 */
     double cost_per_month;       /* USD, default 200.00 */
     int64_t jobs_per_repository; /* at once, default 2 */

@@ -35,5 +35,6 @@ struct pipeline engine_pipeline(const struct engine *engine, const char *tree, c
                              .tree = tree,
                              .repair_rounds = engine->config->limits.repair_rounds,
                              .context_tokens = engine->config->limits.context_tokens,
+                             .samples = engine->config->limits.samples,
                              .log = log};
 }

@@ -92,6 +92,7 @@ static unsigned flags_of(const struct language *language, const char *type)
         {&language->nodes.refused, NODE_REFUSED},
         {&language->nodes.placeholders, NODE_PLACEHOLDER},
         {&language->nodes.only_inside, NODE_ONLY_INSIDE},
+        {&language->nodes.checks, NODE_CHECK},
     };
     unsigned flags = 0;
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)

@@ -50,6 +50,7 @@ struct language {
         struct yaml_texts refused;      /* may not stand in an example's call or value: await, yield, := */
         struct yaml_texts only_inside;  /* expressions only as a part of others: *a */
         struct yaml_texts placeholders; /* statements that stand for a body: pass, ... */
+        struct yaml_texts checks;       /* statements that are a test by themselves: assert */
     } nodes;
     struct {                 /* tree-sitter queries beside the grammar's own tags.scm */
         char *definitions;   /* more @definition.* with @name */
@@ -80,6 +81,8 @@ struct language {
         struct yaml_texts patterns; /* globs that say a file is a test: test_*.py, *_test.py, conftest.py */
         char *function_prefix;      /* "test_" */
         char *header;               /* text at the top of a generated test file; view: module, symbols[] {name} */
+        char *check_example;        /* checks on a line each, as a model is asked to write them; view: errors */
+        char *check;                /* one check as a test function; view: name, documentation, lines[] */
         /* One test function each; view as example_render() makes it (example.h): name, setup[] and docs[] (lines),
          * call, expected, expected_text (a quoted literal), exception. */
         char *example_equal;
@@ -93,11 +96,13 @@ struct language {
     struct yaml_texts definitions; /* how people write a signature, made a definition; view: text; tried in order:
                                       "{{text}}", "def {{text}}:" */
     struct yaml_map literal_words; /* how people write literals in prose → the language's: true → True */
+    char *documented;              /* a definition with its documentation; view: signature, lines[]. NULL: none */
     char *stub;                    /* a body that fails when called; view: signature. NULL: none */
     struct {
         struct language_command test;    /* view: files[], report, tools, source_root */
         struct language_command collect; /* lists test ids without running */
         struct language_command lint;
+        struct language_command expand; /* names what wildcard imports take, in place; read back */
         struct language_command fix;    /* safe automatic fixes in place; read back */
         struct language_command format; /* formats in place; read back */
         struct language_command types;

@@ -49,6 +49,7 @@ static const struct yaml_field node_fields[] = {
     TEXTS(nodes.refused, "refused", "what an example may not hold"),
     TEXTS(nodes.only_inside, "only_inside", "expressions only as a part of others"),
     TEXTS(nodes.placeholders, "placeholders", "statements that stand for a body"),
+    TEXTS(nodes.checks, "checks", "statements that are a test by themselves"),
     {0},
 };
 
@@ -82,6 +83,8 @@ static const struct yaml_field test_fields[] = {
     TEXT(tests.function_prefix, "function_prefix", "how test functions begin"),
     TEXT(tests.error_expectation, "error_expectation", "regular expression of a test that expects an error"),
     TEXT(tests.header, "header", "the top of a test file; view: module, symbols"),
+    TEXT(tests.check_example, "check_example", "checks as a model is asked to write them"),
+    TEXT(tests.check, "check", "one check as a test; view: name, documentation, lines"),
     TEXT(tests.example_equal, "example_equal", "an example as a test"),
     TEXT(tests.example_approx, "example_approx", "the same with a tolerance"),
     TEXT(tests.example_raises, "example_raises", "an example that raises"),
@@ -115,6 +118,7 @@ static const struct yaml_field commands_fields[] = {
     COMMAND(commands.test, "test", "runs tests"),
     COMMAND(commands.collect, "collect", "lists tests"),
     COMMAND(commands.lint, "lint", "finds faults"),
+    COMMAND(commands.expand, "expand", "names what wildcard imports take"),
     COMMAND(commands.fix, "fix", "fixes what is safe to fix"),
     COMMAND(commands.format, "format", "formats in place"),
     COMMAND(commands.types, "types", "checks types"),
@@ -159,6 +163,7 @@ const struct yaml_field language_fields[] = {
      .type = YAML_MAP,
      .offset = offsetof(struct language, literal_words),
      .help = "how people write a literal: how the language does"},
+    TEXT(documented, "documented", "a definition with its documentation; view: signature, lines"),
     TEXT(stub, "stub", "a definition that fails when called; view: signature"),
     SECTION("commands", commands_fields, "the language's tools"),
     SECTION("manifests", manifest_fields, "what may be imported"),

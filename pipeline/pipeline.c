@@ -17,7 +17,9 @@ static const struct stage {
 } stages[] = {
     {"spec", stage_spec, "context", "report", "reads what is asked for, and asks back what is missing"},
     {"context", stage_context, "tests", "report", "gathers what the models need to see of the repository"},
-    {"tests", stage_tests, "red", "report", "writes the tests and locks them"},
+    {"tests", stage_tests, "witness", "report", "writes the tests"},
+    {"witness", stage_witness, "red", "report",
+     "cross-examines the tests by independent implementations, and locks them"},
     {"red", stage_red, "implement", "report", "shows that the tests fail before the change"},
     {"implement", stage_implement, "imports", "repair", "writes the code"},
     {"imports", stage_imports, "static", "report", "checks that everything imported exists and is declared"},

@@ -54,6 +54,7 @@ struct pipeline {
     struct policy policy;
     int64_t repair_rounds, context_tokens;
     unsigned without; /* bit n: the mean n of enum mean is switched off */
+    int64_t samples; /* implementations that may be asked for before the tests are locked; 0: none */
     struct journal journal;
     const struct log *log;
     int64_t stage_id; /* of the stage that runs now; set by pipeline_run */

@@ -153,6 +153,51 @@ static void read_sections(struct spec *spec)
     spec_fill(&spec->behaviour, preamble);
 }
 
+bool spec_speaks_of_errors(const char *text)
+{
+    static const char *const words[] = {"rais", "throw", "error", "exception", "invalid", "refus", "reject", "illegal"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcasestr(text, words[i]))
+            return true;
+    return false;
+}
+
+static bool is_one_fact(const struct heading *heading)
+{
+    static const size_t facts[] = {offsetof(struct spec, signature), offsetof(struct spec, file),
+                                   offsetof(struct spec, language), offsetof(struct spec, kind)};
+    for (size_t i = 0; heading && heading->section == SECTION_FIELD && i < sizeof facts / sizeof facts[0]; i++)
+        if (heading->field == facts[i])
+            return true;
+    return false;
+}
+
+char *spec_told(const struct spec *spec)
+{
+    AUTO_BUF struct buf told = BUF_INIT(SPEC_MAX_BYTES);
+    bool skipped = false;
+    struct markdown reader = markdown_start(spec->text);
+    while (markdown_next(&reader)) {
+        const char *title = NULL;
+        size_t len = 0;
+        int level = markdown_heading(&reader, &title, &len);
+        const struct heading *heading = level ? heading_find(title, len) : NULL;
+        if (level)
+            skipped = is_one_fact(heading);
+        bool is_behaviour =
+            heading && heading->section == SECTION_FIELD && heading->field == offsetof(struct spec, behaviour);
+        if (skipped || is_behaviour || (!told.len && !reader.len))
+            continue;
+        buf_add(&told, reader.line, reader.len);
+        buf_putc(&told, '\n');
+    }
+    size_t len = 0;
+    char *text = buf_steal(&told, &len);
+    while (text && len && strchr(" \n", text[len - 1]))
+        text[--len] = '\0';
+    return text;
+}
+
 /* ---- signature ---- */
 
 /* Does this text, with a body below it, define exactly one thing? Then the definition is its signature. */

@@ -56,6 +56,13 @@ bool spec_find_signature(struct spec *spec, const struct language *language);
 /* Reads the examples of the text, in the language's syntax; those already there are kept. */
 int spec_read_examples(struct spec *spec, const struct language *language, struct error *err);
 
+/* What the text tells of the behaviour: all of it without the sections that hold one fact each (signature, file,
+ * language, kind) and without the heading of the behaviour itself. Heap. */
+char *spec_told(const struct spec *spec);
+
+/* Does a request say that something is an error? */
+bool spec_speaks_of_errors(const char *text);
+
 /* Sets a text field that is still NULL to a copy of `value`, unless that is NULL or blank. */
 void spec_fill(char **field, const char *value);
 

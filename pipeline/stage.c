@@ -5,12 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "app/base/digest.h"
 #include "app/base/fs.h"
 #include "app/base/json.h"
-#include "app/base/template.h"
-
-enum { MAX_REMARKS = 8, PROMPT_MAX = 512 * 1024 };
 
 int stage_end(struct stage_result *result, enum verdict verdict, const char *format, ...)
 {
@@ -30,126 +26,6 @@ const struct language *stage_language(const struct pipeline *pipeline, const str
         error_set(err, ERROR_INTERNAL, "the run's language \"%s\" is unknown",
                   run->spec.language ? run->spec.language : "");
     return language;
-}
-
-/* ---- prompts ---- */
-
-/* Text from outside is put between marks that carry a digest of that very text, so that it cannot contain its own end.
- */
-static json_t *fenced_text(const char *text)
-{
-    text += strspn(text, "\r\n");
-    char digest[DIGEST_HEX_SIZE];
-    digest_sha256(text, strlen(text), digest);
-    digest[8] = '\0';
-    return json_pack("{s:s, s:s}", "text", text, "mark", digest);
-}
-
-static json_t *numbered(char *const *texts, size_t count)
-{
-    json_t *out = json_array();
-    for (size_t i = 0; i < count; i++)
-        json_array_append_new(out, json_pack("{s:i, s:s}", "number", (int)i + 1, "text", texts[i]));
-    return out;
-}
-
-static json_t *example_views(const struct spec *spec)
-{
-    json_t *out = json_array();
-    for (size_t i = 0; i < spec->example_count; i++) {
-        const struct example *example = &spec->examples[i];
-        json_array_append_new(out, json_pack("{s:s, s:s, s:s, s:b, s:b}", "setup", example->setup, "call",
-                                             example->call, "expected", example->expected, "raises",
-                                             example->kind == EXAMPLE_RAISES, "equal", example->kind == EXAMPLE_EQUAL));
-    }
-    return out;
-}
-
-static json_t *file_views(const struct run *run, enum file_kind kind)
-{
-    json_t *out = json_array();
-    for (size_t i = 0; i < run->change.count; i++) {
-        const struct change_file *file = &run->change.files[i];
-        if (file->kind == kind && file->content)
-            json_array_append_new(out, json_pack("{s:s, s:s}", "path", file->path, "text", file->content));
-    }
-    return out;
-}
-
-json_t *stage_prompt_view(const struct pipeline *pipeline, const struct run *run)
-{
-    const struct spec *spec = &run->spec;
-    const struct language *language = spec->language ? languages_by_name(pipeline->languages, spec->language) : NULL;
-    json_t *view =
-        json_pack("{s:s, s:o, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:o, s:o, s:O, s:o, s:o}", "title",
-                  spec->title, "spec", fenced_text(spec->text), "signature", spec->signature, "symbol", spec->symbol,
-                  "file", spec->file, "behaviour", spec->behaviour, "constraints", spec->constraints, "pattern",
-                  spec->pattern, "language", language ? language->name : NULL, "notes",
-                  language ? language->prompt_notes : NULL, "test_notes", language ? language->test_notes : NULL,
-                  "criteria", numbered(spec->criteria, spec->criteria_count), "examples", example_views(spec),
-                  "context", run->context, "tests", file_views(run, FILE_TEST), "code", file_views(run, FILE_CODE));
-    json_object_set_new(view, "symbol_exists", json_boolean(json_object_get(run->scratch, "symbol_exists") != NULL));
-    json_object_set_new(view, "has_criteria", json_boolean(spec->criteria_count > 0));
-    json_object_set_new(view, "has_examples", json_boolean(spec->example_count > 0));
-    json_object_set_new(view, "has_pieces", json_boolean(json_array_size(json_object_get(run->context, "pieces")) > 0));
-    return view;
-}
-
-int stage_ask(struct pipeline *pipeline, struct run *run, const struct stage_question *question,
-              struct model_answer *answer, struct error *err)
-{
-    json_auto_t *view = stage_prompt_view(pipeline, run);
-    if (question->extra)
-        json_object_update(view, (json_t *)question->extra);
-    bool structured =
-        question->schema && models_format(pipeline->models, question->role, question->step) == MODEL_JSON_SCHEMA;
-    json_object_set_new(view, "structured", json_boolean(structured));
-    AUTO_BUF struct buf system = BUF_INIT(KiB(64));
-    AUTO_BUF struct buf prompt = BUF_INIT(PROMPT_MAX);
-    const struct template_file *file = template_find(question->template_path);
-    if (!file)
-        return error_set(err, ERROR_INTERNAL, "there is no template %s", question->template_path);
-    if (template_render_file("prompts/system.mustache", view, &system, err) < 0 ||
-        template_render_file(question->template_path, view, &prompt, err) < 0)
-        return -1;
-    struct model_request request = {.role = question->role,
-                                    .step = question->step,
-                                    .system = buf_text(&system),
-                                    .prompt = buf_text(&prompt),
-                                    .template_path = question->template_path,
-                                    .template_digest = file->digest,
-                                    .temperature = question->temperature,
-                                    .seed = question->seed,
-                                    .schema = question->schema,
-                                    .schema_name = question->schema_name};
-    return models_ask(pipeline->models, &request, answer, err);
-}
-
-static void take_remark(json_t *list, const char *line, const char *word)
-{
-    size_t len = strlen(word);
-    line += strspn(line, " -*_");
-    if (strncasecmp(line, word, len) != 0 || json_array_size(list) >= MAX_REMARKS)
-        return;
-    line += len;
-    line += strspn(line, "s:*_ ");
-    size_t end = strcspn(line, "\n");
-    AUTO_FREE char *text = strndup(line, end < 300 ? end : 300);
-    if (text && strlen(text) > 3 && strncasecmp(text, "none", 4) != 0)
-        json_array_append_new(list, json_string(text));
-}
-
-void stage_take_remarks(struct run *run, const char *answer)
-{
-    bool fenced = false;
-    for (const char *line = answer; *line; line += strcspn(line, "\n"), line += *line == '\n') {
-        if (strncmp(line + strspn(line, " "), "```", 3) == 0)
-            fenced = !fenced;
-        if (fenced)
-            continue;
-        take_remark(run->caveats, line, "Caveat");
-        take_remark(run->assumptions, line, "Assumption");
-    }
 }
 
 /* ---- tools ---- */

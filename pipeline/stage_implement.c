@@ -8,8 +8,32 @@
 
 enum { ASKS = 2 };
 
+/* The implementation that most of the witnesses agree on was written before the tests were locked, without sight of
+ * them; so it need not be asked for again. */
+static int take_witness(struct pipeline *pipeline, struct run *run, const json_t *kept, struct stage_result *result,
+                        struct error *err)
+{
+    const char *author = json_text_at(kept, "author", "");
+    size_t index;
+    json_t *file;
+    json_array_foreach (json_object_get(kept, "code"), index, file) {
+        const char *path = json_text_at(file, "path", ""), *content = json_text_at(file, "content", "");
+        if (change_put(&run->change, pipeline->tree, &pipeline->policy.forbidden_paths, path, content, strlen(content),
+                       FILE_CODE, author, err) < 0)
+            return -1;
+        run_credit(run, path, author);
+    }
+    long long agree = (long long)json_int_at(kept, "agree", 0), of = (long long)json_int_at(kept, "of", 0);
+    json_object_del(run->scratch, "implementation");
+    return stage_end(result, VERDICT_PASSED, "the one that %lld of %lld independent implementations agree on", agree,
+                     of);
+}
+
 int stage_implement(struct pipeline *pipeline, struct run *run, struct stage_result *result, struct error *err)
 {
+    const json_t *kept = json_object_get(run->scratch, "implementation");
+    if (kept)
+        return take_witness(pipeline, run, kept, result, err);
     json_auto_t *schema = stage_code_schema();
     struct error problem = {0};
     for (int i = 0; i < ASKS; i++) {

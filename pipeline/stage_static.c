@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "app/base/json.h"
+#include "pipeline/symbols.h"
 
 /* ---- tidying ---- */
 
@@ -45,18 +46,36 @@ static bool is_formatted_on_base(struct pipeline *pipeline, const struct run *ru
     return formatted && strcmp(formatted, buf_text(&base)) == 0;
 }
 
+static bool has_wildcard_import(const struct language *language, const char *text)
+{
+    struct symbols symbols = {0};
+    bool found = false;
+    if (symbols_parse(language, text, strlen(text), &symbols, NULL) < 0)
+        return false;
+    for (size_t i = 0; i < symbols.import_count && !found; i++)
+        found = symbols.imports[i].name_count == 1 && strcmp(symbols.imports[i].names[0], "*") == 0;
+    symbols_release(&symbols);
+    return found;
+}
+
 char *stage_tidy(struct pipeline *pipeline, const struct run *run, const char *path, const char *text,
                  enum file_kind kind, struct error *err)
 {
     const struct language *language = stage_language(pipeline, run, err);
     char *current = strdup(text);
-    if (!language || !current || !is_formatted_on_base(pipeline, run, language, path))
+    if (!language || !current)
         return current;
-    const struct language_command *const tools[] = {&language->commands.fix, &language->commands.format};
+    bool formatted = is_formatted_on_base(pipeline, run, language, path);
+    const struct {
+        const struct language_command *command;
+        bool wanted;
+    } tools[] = {{&language->commands.expand, has_wildcard_import(language, text)},
+                 {&language->commands.fix, formatted},
+                 {&language->commands.format, formatted}};
     for (size_t i = 0; i < sizeof tools / sizeof tools[0]; i++) {
         struct change_file file = {.path = (char *)path, .content = current, .len = strlen(current), .kind = kind};
         struct error failed = {0};
-        char *next = rewrite(pipeline, run, tools[i], &file, &failed);
+        char *next = tools[i].wanted ? rewrite(pipeline, run, tools[i].command, &file, &failed) : NULL;
         if (!next && failed.code) {
             free(current);
             if (err)

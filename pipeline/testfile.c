@@ -9,6 +9,7 @@
 #include "app/base/fs.h"
 #include "app/base/json.h"
 #include "app/base/template.h"
+#include "pipeline/checks.h"
 #include "pipeline/edit.h"
 #include "pipeline/example.h"
 #include "pipeline/symbols.h"
@@ -59,8 +60,7 @@ static int render_header(struct testfile *file, const char *module, struct error
 int testfile_init(struct testfile *file, const struct language *language, const struct import_rules *rules,
                   const char *tree, const struct spec *spec, struct error *err)
 {
-    struct testfile fresh = {
-        .language = language, .rules = rules, .request = spec->text ? spec->text : "", .undecided = json_array()};
+    struct testfile fresh = {.language = language, .rules = rules, .spec = spec, .undecided = json_array()};
     AUTO_FREE char *module = language_module_of(language, tree, spec->file);
     fresh.symbol = strndup(spec->symbol, strcspn(spec->symbol, "."));
     fresh.path = free_path(language, tree, spec->symbol, err);
@@ -68,6 +68,27 @@ int testfile_init(struct testfile *file, const struct language *language, const 
         testfile_release(&fresh);
         return error_wrap(err, "start the test file");
     }
+    *file = fresh;
+    return 0;
+}
+
+int testfile_open(struct testfile *file, const struct language *language, const char *path, const char *text,
+                  const char *trusted_text, struct error *err)
+{
+    struct testfile fresh = {.language = language,
+                             .path = strdup(path),
+                             .text = strdup(text),
+                             .trusted_text = strdup(trusted_text),
+                             .undecided = json_array()};
+    json_auto_t *names = fresh.path && fresh.text && fresh.trusted_text ? testfile_names(&fresh) : NULL;
+    if (!names) {
+        testfile_release(&fresh);
+        return error_set(err, ERROR_INPUT, "%s cannot be read as tests", path);
+    }
+    size_t index;
+    json_t *name;
+    json_array_foreach (names, index, name)
+        testfile_is_trusted(&fresh, json_string_value(name)) ? fresh.trusted_count++ : fresh.test_count++;
     *file = fresh;
     return 0;
 }
@@ -205,15 +226,6 @@ static size_t count_tests(const struct testfile *file, const struct symbols *sym
     return count;
 }
 
-static bool speaks_of_errors(const char *request)
-{
-    static const char *const words[] = {"rais", "throw", "error", "exception", "invalid", "refus", "reject", "illegal"};
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (strcasestr(request, words[i]))
-            return true;
-    return false;
-}
-
 /* True when a test expects an error that the request does not name, or does not speak of at all. */
 static bool is_undecided(const struct testfile *file, const char *code, char *name, size_t size)
 {
@@ -228,8 +240,41 @@ static bool is_undecided(const struct testfile *file, const char *code, char *na
         return false;
     snprintf(name, size, "%.*s", (int)(groups[1].rm_eo - groups[1].rm_so), code + groups[1].rm_so);
     const char *dot = strrchr(name, '.');
-    bool names_one = strstr(file->request, "Error") || strstr(file->request, "Exception");
-    return !strstr(file->request, dot ? dot + 1 : name) && (names_one || !speaks_of_errors(file->request));
+    const char *request = file->spec && file->spec->text ? file->spec->text : "";
+    bool names_one = strstr(request, "Error") || strstr(request, "Exception");
+    return !strstr(request, dot ? dot + 1 : name) && (names_one || !spec_speaks_of_errors(request));
+}
+
+/* Blanks and kinds of quotes aside. */
+static char *squeezed(const char *text, size_t len)
+{
+    AUTO_BUF struct buf out = BUF_INIT(MAX_FILE);
+    for (size_t i = 0; i < len; i++)
+        if (!isspace((unsigned char)text[i]))
+            buf_putc(&out, text[i] == '\'' ? '"' : text[i]);
+    return buf_steal(&out, NULL);
+}
+
+static size_t count_of(const char *text, const char *word)
+{
+    size_t count = 0;
+    for (const char *at = text; (at = strstr(at, word)); at += strlen(word))
+        count++;
+    return count;
+}
+
+/* A test whose only call is one that an example makes says nothing new, or something else than the request. */
+static bool repeats_example(const struct testfile *file, const char *code)
+{
+    AUTO_FREE char *body = squeezed(code, strlen(code));
+    AUTO_FREE char *call = text_format("%s(", file->symbol);
+    bool repeats = false;
+    for (size_t i = 0; body && call && file->spec && i < file->spec->example_count && !repeats; i++) {
+        const char *example = file->spec->examples[i].call;
+        AUTO_FREE char *made = squeezed(example, strlen(example));
+        repeats = made && strstr(body, made) && count_of(body, call) == 1;
+    }
+    return repeats;
 }
 
 static int add_definition(struct testfile *file, const char *code, const struct symbols *symbols,
@@ -239,6 +284,8 @@ static int add_definition(struct testfile *file, const char *code, const struct 
     AUTO_FREE char *text = strndup(code + symbol->start, symbol->end - symbol->start);
     if (!text || strchr(symbol->name, '.') || strcmp(symbol->name, file->symbol) == 0 || !parses(file, text) ||
         file->test_count + file->trusted_count + tests > max)
+        return 0;
+    if (tests && repeats_example(file, text))
         return 0;
     char error[128];
     if (tests && is_undecided(file, text, error, sizeof error)) {
@@ -252,11 +299,12 @@ static int add_definition(struct testfile *file, const char *code, const struct 
     return 0;
 }
 
-int testfile_add(struct testfile *file, const char *code, size_t max, struct error *err)
+int testfile_add(struct testfile *file, const char *written, size_t max, struct error *err)
 {
     struct symbols symbols = {0};
     size_t before = file->test_count;
-    if (symbols_parse(file->language, code, strlen(code), &symbols, err) < 0)
+    AUTO_FREE char *code = checks_unfold(file->language, written, err);
+    if (!code || symbols_parse(file->language, code, strlen(code), &symbols, err) < 0)
         return -1;
     int status = add_imports(file, code, &symbols, err);
     for (size_t i = 0; status == 0 && i < symbols.count; i++)
@@ -269,6 +317,21 @@ int testfile_add(struct testfile *file, const char *code, size_t max, struct err
     }
     symbols_release(&symbols);
     return status;
+}
+
+json_t *testfile_names(const struct testfile *file)
+{
+    struct symbols symbols = {0};
+    if (symbols_parse(file->language, file->text, strlen(file->text), &symbols, NULL) < 0)
+        return NULL;
+    json_t *names = json_array();
+    for (size_t i = 0; i < symbols.count && json_array_size(names) < TESTFILE_MAX_TESTS; i++) {
+        const char *dot = strrchr(symbols.items[i].name, '.');
+        if (is_test(file, &symbols.items[i]))
+            json_array_append_new(names, json_string(dot ? dot + 1 : symbols.items[i].name));
+    }
+    symbols_release(&symbols);
+    return names;
 }
 
 /* ---- taking out ---- */

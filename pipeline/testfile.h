@@ -19,20 +19,30 @@
 struct testfile {
     const struct language *language;
     const struct import_rules *rules;
-    char *path;           /* where it goes: a path that the tree does not have yet */
-    char *text;           /* so far */
-    char *trusted_text;   /* the header and the tests made from examples alone */
-    const char *request;  /* the spec's text, borrowed */
-    json_t *undecided;    /* tests left out since they expect what the request does not say: array of texts */
-    char *symbol;         /* what is under test: its outer name ("Cart" of "Cart.total") */
-    size_t trusted_count; /* tests made from the spec's examples */
-    size_t test_count;    /* tests written by a model */
+    char *path;              /* where it goes: a path that the tree does not have yet */
+    char *text;              /* so far */
+    char *trusted_text;      /* the header and the tests made from examples alone */
+    const struct spec *spec; /* borrowed; NULL for a file that was taken up again */
+    json_t *undecided;       /* tests left out since they expect what the request does not say: array of texts */
+    char *symbol;            /* what is under test: its outer name ("Cart" of "Cart.total") */
+    size_t trusted_count;    /* tests made from the spec's examples */
+    size_t test_count;       /* tests written by a model */
 };
 
 /* Starts the file for a spec (file, symbol and examples are set). `language` and `rules` are borrowed. */
 int testfile_init(struct testfile *file, const struct language *language, const struct import_rules *rules,
                   const char *tree, const struct spec *spec, struct error *err);
 void testfile_release(struct testfile *file);
+
+/* The most tests that one file takes. */
+enum { TESTFILE_MAX_TESTS = 40 };
+
+/* Takes up a file that was written before, with the text that held its examples' tests alone. */
+int testfile_open(struct testfile *file, const struct language *language, const char *path, const char *text,
+                  const char *trusted_text, struct error *err);
+
+/* The names of its tests as a report gives them, in the file's order: array of texts. Owned by the caller. */
+json_t *testfile_names(const struct testfile *file);
 
 /* Adds a test made from an example; before the first testfile_add(). */
 int testfile_add_trusted(struct testfile *file, const char *code, struct error *err);

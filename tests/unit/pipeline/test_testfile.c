@@ -17,6 +17,7 @@ struct world {
     const struct language *python;
     struct import_rules *rules;
     char *tree;
+    struct spec spec;
     struct testfile file;
 };
 
@@ -26,7 +27,7 @@ static int set_up(void **state)
     struct error err = {0};
     json_auto_t *probe = json_pack("{s:[s,s], s:[], s:{}}", "stdlib", "os", "math", "declared", "provides");
     struct yaml_texts allowed = {0};
-    struct spec spec = {
+    world->spec = (struct spec){
         .text = "Makes a slug. Too long a text is a ValueError.", .file = "src/shop/text.py", .symbol = "slugify"};
     world->languages = languages_load(&err);
     world->python = languages_by_name(world->languages, "python");
@@ -36,7 +37,7 @@ static int set_up(void **state)
     assert_int_equal(fs_write_beneath(world->tree, "tests/test_slugify.py", "", 0, false, &err), 0);
     world->rules = import_rules_new(world->python, probe, world->tree, &allowed, &err);
     assert_non_null(world->rules);
-    assert_int_equal(testfile_init(&world->file, world->python, world->rules, world->tree, &spec, &err), 0);
+    assert_int_equal(testfile_init(&world->file, world->python, world->rules, world->tree, &world->spec, &err), 0);
     *state = world;
     return 0;
 }
@@ -91,9 +92,9 @@ static void an_error_that_the_request_does_not_name_is_left_out(void **state)
     assert_int_equal(world->file.test_count, 1);
     assert_non_null(strstr(world->file.text, "test_long"));
     assert_int_equal(json_array_size(world->file.undecided), 1);
-    world->file.request = "Makes a slug.";
+    world->spec.text = "Makes a slug.";
     assert_int_equal(testfile_add(&world->file, code, 40, NULL), -1);
-    world->file.request = "Makes a slug; whatever is not a text is refused.";
+    world->spec.text = "Makes a slug; whatever is not a text is refused.";
     assert_int_equal(testfile_add(&world->file, code, 40, NULL), 0);
 }
 
@@ -123,6 +124,30 @@ static void an_answer_without_tests_says_what_is_missing(void **state)
     assert_non_null(strstr(err.message, "test_"));
     assert_int_equal(testfile_add(&world->file, "def test_x(:\n", 40, &err), -1);
     assert_non_null(strstr(err.message, "line 1"));
+}
+
+static void each_check_becomes_a_test(void **state)
+{
+    struct world *world = *state;
+    static const char code[] = "assert slugify('A b') == 'a-b'  # criterion 2: two words\n"
+                               "with pytest.raises(ValueError): slugify('x' * 999)  # too long\n"
+                               "assert slugify('') == ''\n"
+                               "assert slugify('-') == ''\n"
+                               "assert slugify('C') == 'c'  # criterion 2: two words\n"
+                               "def test_ends():\n    \"\"\"At the ends.\"\"\"\n"
+                               "    assert slugify(' a') == 'a'\n    assert slugify(\n        'a '\n    ) == 'a'\n"
+                               "def test_steps():\n    text = slugify('a')\n    assert text\n    assert text == 'a'\n";
+    assert_int_equal(testfile_add(&world->file, code, 40, NULL), 0);
+    json_auto_t *names = testfile_names(&world->file);
+    json_auto_t *expected =
+        json_pack("[s,s,s,s,s,s,s,s]", "test_criterion_2_two_words", "test_too_long", "test_case", "test_case_2",
+                  "test_criterion_2_two_words_2", "test_ends", "test_ends_2", "test_steps");
+    if (!json_equal(names, expected))
+        fail_msg("%s", world->file.text);
+    assert_non_null(strstr(world->file.text,
+                           "def test_criterion_2_two_words():\n    \"\"\"criterion 2: two words\"\"\"\n"
+                           "    assert slugify('A b') == 'a-b'\n"));
+    assert_non_null(strstr(world->file.text, "def test_ends_2():\n    assert slugify(\n        'a '\n    ) == 'a'\n"));
 }
 
 static void tests_are_dropped_by_a_reports_name(void **state)
@@ -179,6 +204,7 @@ int main(void)
         IN_A_WORLD(names_that_are_taken_get_a_number),
         IN_A_WORLD(no_more_than_the_cap_is_taken),
         IN_A_WORLD(an_answer_without_tests_says_what_is_missing),
+        IN_A_WORLD(each_check_becomes_a_test),
         IN_A_WORLD(tests_are_dropped_by_a_reports_name),
         IN_A_WORLD(the_test_that_breaks_the_file_is_found_in_the_message),
         IN_A_WORLD(a_reset_leaves_the_examples),

@@ -1,0 +1,62 @@
+#include "pipeline/agreement.h"
+
+#include <string.h>
+
+static bool passes(const struct agreement_view *view, size_t witness, size_t test)
+{
+    return view->passed[witness * view->tests + test];
+}
+
+static bool same(const struct agreement_view *view, size_t a, size_t b)
+{
+    const bool *rows = view->passed;
+    return view->behaviour[a] == view->behaviour[b] &&
+           memcmp(rows + a * view->tests, rows + b * view->tests, view->tests * sizeof *rows) == 0;
+}
+
+static struct agreement group_of(const struct agreement_view *view, size_t witness)
+{
+    struct agreement group = {.chosen = witness};
+    for (size_t other = 0; other < view->witnesses; other++)
+        group.members += same(view, witness, other);
+    for (size_t test = 0; test < view->tests; test++) {
+        group.trusted_passed += passes(view, witness, test) && view->trusted[test];
+        group.others_passed += passes(view, witness, test) && !view->trusted[test];
+    }
+    return group;
+}
+
+/* The examples come first: who breaks one is wrong, however many agree with it. */
+static bool is_better(const struct agreement *a, const struct agreement *b)
+{
+    if (a->trusted_passed != b->trusted_passed)
+        return a->trusted_passed > b->trusted_passed;
+    return a->members * (a->others_passed + 1) > b->members * (b->others_passed + 1);
+}
+
+struct agreement agreement_find(const struct agreement_view *view)
+{
+    struct agreement best = group_of(view, 0);
+    for (size_t witness = 1; witness < view->witnesses; witness++) {
+        struct agreement group = group_of(view, witness);
+        if (is_better(&group, &best))
+            best = group;
+    }
+    for (size_t witness = 0; witness < view->witnesses; witness++)
+        best.rivals +=
+            !same(view, best.chosen, witness) && group_of(view, witness).trusted_passed == best.trusted_passed;
+    return best;
+}
+
+bool agreement_contradicts(const struct agreement_view *view, const struct agreement *agreement, size_t test)
+{
+    if (view->trusted[test] || passes(view, agreement->chosen, test))
+        return false;
+    size_t credible = 0, passing = 0;
+    for (size_t witness = 0; witness < view->witnesses; witness++) {
+        bool keeps = group_of(view, witness).trusted_passed >= agreement->trusted_passed;
+        credible += keeps;
+        passing += keeps && passes(view, witness, test);
+    }
+    return agreement->members > 1 || passing * 2 < credible;
+}

@@ -1,0 +1,313 @@
+/* witness: cross-examines the tests by implementations that never saw them, and locks what stands.
+ *
+ * The tests' model writes expectations from the request; the implementing model writes code from the request. Neither
+ * sees the other's work, so where they agree, both are likely right (agreement.h). The first implementation that passes
+ * every test ends the hearing. Otherwise more are asked for, and a test that the winning group contradicts is left out,
+ * while the request's own examples always stay. The group's code goes to the implement stage.
+ */
+#include "pipeline/stage.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/base/json.h"
+#include "pipeline/agreement.h"
+#include "pipeline/testfile.h"
+
+struct witness {
+    json_t *code; /* array of {path, content}; NULL: it gave no usable answer */
+    char *author;
+    bool *passed; /* for each test */
+    json_t *said; /* for each test that failed: name → message */
+};
+
+struct hearing {
+    struct testfile file;
+    json_t *tests; /* their names, in the file's order */
+    bool *trusted;
+    struct witness witnesses[AGREEMENT_MAX_WITNESSES];
+    size_t count;
+};
+
+static void hearing_release(struct hearing *hearing)
+{
+    for (size_t i = 0; i < hearing->count; i++) {
+        json_decref(hearing->witnesses[i].code);
+        json_decref(hearing->witnesses[i].said);
+        free(hearing->witnesses[i].author);
+        free(hearing->witnesses[i].passed);
+    }
+    testfile_release(&hearing->file);
+    json_decref(hearing->tests);
+    free(hearing->trusted);
+}
+
+static const struct change_file *test_file_of(const struct run *run)
+{
+    for (size_t i = 0; i < run->change.count; i++)
+        if (run->change.files[i].kind == FILE_TEST)
+            return &run->change.files[i];
+    return NULL;
+}
+
+static int hearing_open(const struct run *run, const struct language *language, struct hearing *hearing,
+                        struct error *err)
+{
+    const struct change_file *file = test_file_of(run);
+    if (!file || testfile_open(&hearing->file, language, file->path, file->content,
+                               json_text_at(run->scratch, "trusted_tests", ""), err) < 0)
+        return file ? -1 : error_set(err, ERROR_INTERNAL, "there is no test file to cross-examine");
+    hearing->tests = testfile_names(&hearing->file);
+    size_t count = json_array_size(hearing->tests);
+    hearing->trusted = calloc(count + 1, sizeof *hearing->trusted);
+    if (!hearing->trusted)
+        return error_set(err, ERROR_INTERNAL, "out of memory");
+    for (size_t i = 0; i < count; i++)
+        hearing->trusted[i] = testfile_is_trusted(&hearing->file, json_string_value(json_array_get(hearing->tests, i)));
+    return 0;
+}
+
+/* ---- one witness ---- */
+
+static size_t index_of(const json_t *names, const char *name)
+{
+    size_t index, len = strcspn(name, "[");
+    json_t *known;
+    json_array_foreach (names, index, known)
+        if (json_string_length(known) == len && strncmp(json_string_value(known), name, len) == 0)
+            break;
+    return index;
+}
+
+/* A test passes when it ran and none of its cases failed. */
+static int judge(const struct hearing *hearing, struct witness *witness, const struct test_report *report,
+                 struct error *err)
+{
+    size_t tests = json_array_size(hearing->tests);
+    witness->passed = calloc(tests + 1, sizeof *witness->passed);
+    witness->said = json_object();
+    if (!witness->passed || !witness->said)
+        return error_set(err, ERROR_INTERNAL, "out of memory");
+    for (int failures = 0; failures < 2; failures++)
+        for (size_t i = 0; i < report->count; i++) {
+            const struct test_case *test = &report->cases[i];
+            size_t at = index_of(hearing->tests, test->name);
+            if (at == tests || (test->status != TEST_PASSED) != failures)
+                continue;
+            witness->passed[at] = !failures;
+            if (failures)
+                json_object_set_new(witness->said, json_string_value(json_array_get(hearing->tests, at)),
+                                    json_string(test->message));
+        }
+    return 0;
+}
+
+static int examine(struct pipeline *pipeline, const struct run *run, const struct hearing *hearing,
+                   struct witness *witness, struct error *err)
+{
+    struct change_file files[CHANGE_MAX_FILES];
+    size_t count = 0, index;
+    json_t *item;
+    json_array_foreach (witness->code, index, item) {
+        const char *content = json_text_at(item, "content", "");
+        if (count < CHANGE_MAX_FILES)
+            files[count++] = (struct change_file){.path = (char *)json_text_at(item, "path", ""),
+                                                  .content = (char *)content,
+                                                  .len = strlen(content),
+                                                  .kind = FILE_CODE};
+    }
+    json_auto_t *paths = json_pack("[s]", hearing->file.path);
+    struct test_report report = {0};
+    char trouble[256];
+    if (stage_run_tests(pipeline, run, LAYER_TESTS, files, count, paths, &report, trouble, err) < 0)
+        return -1;
+    int status = judge(hearing, witness, &report, err);
+    report_release(&report);
+    return status;
+}
+
+/* What the answer would write, taken out of the change again: a witness leaves no trace there. NULL with the reason
+ * when it cannot be used. */
+static json_t *code_of(struct pipeline *pipeline, struct run *run, const struct model_answer *answer,
+                       struct error *problem)
+{
+    json_t *code = stage_apply_answer(pipeline, run, answer->text, answer->name, problem) == 0 ? json_array() : NULL;
+    for (size_t i = 0; code && i < run->change.count; i++) {
+        const struct change_file *file = &run->change.files[i];
+        if (file->kind == FILE_CODE && file->content)
+            json_array_append_new(code, json_pack("{s:s, s:s}", "path", file->path, "content", file->content));
+    }
+    change_drop(&run->change, FILE_CODE);
+    return code;
+}
+
+/* Asks for one implementation that sees no test. An unusable answer is told back once. */
+static int call_witness(struct pipeline *pipeline, struct run *run, struct hearing *hearing, struct error *err)
+{
+    struct witness *witness = &hearing->witnesses[hearing->count];
+    struct error problem = {0};
+    json_auto_t *schema = stage_code_schema();
+    json_auto_t *credits = json_deep_copy(run->files_by), *models = json_deep_copy(run->models);
+    for (int tries = 0; tries < 2 && !witness->code; tries++) {
+        json_auto_t *extra = json_pack("{s:[], s:s*}", "tests", "problem", *problem.message ? problem.message : NULL);
+        struct stage_question question = {.role = ROLE_IMPLEMENT,
+                                          .template_path = "prompts/implement.mustache",
+                                          .extra = extra,
+                                          .temperature = hearing->count || tries ? 0.8 : 0.0,
+                                          .seed = 100 + 2 * (int)hearing->count + tries,
+                                          .schema = schema,
+                                          .schema_name = "code"};
+        struct model_answer answer = {0};
+        if (stage_ask(pipeline, run, &question, &answer, err) < 0)
+            return error_wrap(err, "ask for an implementation");
+        witness->code = code_of(pipeline, run, &answer, &problem);
+        witness->author = witness->code ? strdup(answer.name) : NULL;
+        model_answer_release(&answer);
+        if (problem.code == ERROR_DENIED)
+            break; /* implement asks again, and refuses what is forbidden */
+    }
+    json_object_clear(run->files_by);
+    json_object_update(run->files_by, credits);
+    json_array_clear(run->models);
+    json_array_extend(run->models, models);
+    if (!witness->code)
+        return 0;
+    hearing->count++;
+    return examine(pipeline, run, hearing, witness, err);
+}
+
+/* ---- the verdict ---- */
+
+static struct agreement_view view_of(const struct hearing *hearing, bool *rows, uint64_t *behaviour)
+{
+    size_t tests = json_array_size(hearing->tests);
+    for (size_t i = 0; i < hearing->count; i++) {
+        memcpy(rows + i * tests, hearing->witnesses[i].passed, tests * sizeof *rows);
+        behaviour[i] = 0;
+    }
+    return (struct agreement_view){hearing->count, tests, rows, hearing->trusted, behaviour};
+}
+
+static size_t count_trusted(const struct hearing *hearing)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < json_array_size(hearing->tests); i++)
+        count += hearing->trusted[i];
+    return count;
+}
+
+/* Every test passes, or enough agree with each other and nobody who keeps the examples disagrees: nothing is left to
+ * ask. */
+static bool is_settled(const struct hearing *hearing, const struct agreement *agreement)
+{
+    size_t passed = agreement->trusted_passed + agreement->others_passed;
+    bool agreed =
+        agreement->members >= 3 && agreement->rivals == 0 && agreement->trusted_passed == count_trusted(hearing);
+    return hearing->count && (agreed || passed == json_array_size(hearing->tests));
+}
+
+/* Tests are left out when there were several witnesses, the group keeps every example of the request, and contradicts
+ * no more than half of what the tests' model wrote: beyond that it is not clear who is wrong, and the tests stay. */
+static bool may_overrule(const struct hearing *hearing, const struct agreement_view *view,
+                         const struct agreement *agreement)
+{
+    size_t trusted = count_trusted(hearing), others = view->tests - trusted, contradicted = 0;
+    for (size_t i = 0; i < view->tests; i++)
+        contradicted += agreement_contradicts(view, agreement, i);
+    return view->witnesses > 1 && agreement->trusted_passed == trusted && contradicted * 2 <= others;
+}
+
+static void overrule(struct run *run, struct hearing *hearing, const struct agreement_view *view,
+                     const struct agreement *agreement, json_t *dropped)
+{
+    const json_t *said = hearing->witnesses[agreement->chosen].said;
+    for (size_t i = 0; i < view->tests; i++) {
+        const char *name = json_string_value(json_array_get(hearing->tests, i));
+        if (!agreement_contradicts(view, agreement, i) || !testfile_drop(&hearing->file, name))
+            continue;
+        size_t failing = 0;
+        for (size_t k = 0; k < hearing->count; k++)
+            failing += !hearing->witnesses[k].passed[i];
+        json_array_append_new(dropped, json_string(name));
+        json_append_text(run->caveats,
+                         "A test was left out before the lock (%zu of %zu independent implementations fail it): %s: "
+                         "%.160s",
+                         failing, hearing->count, name, json_text_at(said, name, "it fails"));
+    }
+}
+
+static void keep_implementation(struct run *run, const struct hearing *hearing, const struct agreement *agreement)
+{
+    const struct witness *witness = &hearing->witnesses[agreement->chosen];
+    json_object_set_new(run->scratch, "implementation",
+                        json_pack("{s:O, s:s, s:I, s:I}", "code", witness->code, "author", witness->author, "agree",
+                                  (json_int_t)agreement->members, "of", (json_int_t)hearing->count));
+}
+
+/* What the pull request tells of the witnesses' part. */
+static void testify(struct run *run, const struct hearing *hearing, const struct agreement *agreement, json_t *dropped)
+{
+    json_object_set_new(run->evidence, "witnesses",
+                        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:O}", "asked", (json_int_t)hearing->count, "agree",
+                                  (json_int_t)agreement->members, "examples", (json_int_t)count_trusted(hearing),
+                                  "examples_passed", (json_int_t)agreement->trusted_passed, "tests",
+                                  (json_int_t)json_array_size(hearing->tests), "tests_passed",
+                                  (json_int_t)(agreement->trusted_passed + agreement->others_passed), "left_out",
+                                  dropped));
+}
+
+static int lock(struct pipeline *pipeline, struct run *run, const struct testfile *file, struct error *err)
+{
+    const struct change_file *before = test_file_of(run);
+    AUTO_FREE char *path = strdup(before->path), *author = strdup(before->author);
+    AUTO_FREE char *text = stage_tidy(pipeline, run, path, file->text, FILE_TEST, err);
+    if (!text || change_put(&run->change, pipeline->tree, &pipeline->policy.forbidden_paths, path, text, strlen(text),
+                            FILE_TEST, author, err) < 0)
+        return error_wrap(err, "lock the tests");
+    change_lock_tests(&run->change);
+    return 0;
+}
+
+/* Asks until the tests are settled or the number that the run may ask is reached. */
+static int hear(struct pipeline *pipeline, struct run *run, struct hearing *hearing, struct agreement *agreement,
+                struct error *err)
+{
+    bool rows[AGREEMENT_MAX_WITNESSES * TESTFILE_MAX_TESTS];
+    uint64_t behaviour[AGREEMENT_MAX_WITNESSES];
+    for (int64_t i = 0; i < pipeline->samples && !is_settled(hearing, agreement); i++) {
+        size_t before = hearing->count;
+        if (call_witness(pipeline, run, hearing, err) < 0)
+            return -1;
+        if (hearing->count == before)
+            continue;
+        struct agreement_view view = view_of(hearing, rows, behaviour);
+        *agreement = agreement_find(&view);
+    }
+    if (!hearing->count)
+        return 0;
+    json_auto_t *dropped = json_array();
+    struct agreement_view view = view_of(hearing, rows, behaviour);
+    if (may_overrule(hearing, &view, agreement))
+        overrule(run, hearing, &view, agreement, dropped);
+    keep_implementation(run, hearing, agreement);
+    testify(run, hearing, agreement, dropped);
+    return 0;
+}
+
+int stage_witness(struct pipeline *pipeline, struct run *run, struct stage_result *result, struct error *err)
+{
+    const struct language *language = stage_language(pipeline, run, err);
+    struct hearing hearing = {0};
+    struct agreement agreement = {0};
+    int status = -1;
+    if (language && hearing_open(run, language, &hearing, err) == 0 &&
+        hear(pipeline, run, &hearing, &agreement, err) == 0 && lock(pipeline, run, &hearing.file, err) == 0) {
+        size_t tests = json_array_size(hearing.tests), kept = hearing.file.trusted_count + hearing.file.test_count;
+        status = hearing.count ? stage_end(result, VERDICT_PASSED,
+                                           "%zu tests locked, %zu left out; %zu of %zu implementations agree", kept,
+                                           tests - kept, agreement.members, hearing.count)
+                               : stage_end(result, VERDICT_PASSED, "%zu tests locked", kept);
+    }
+    hearing_release(&hearing);
+    return status;
+}
