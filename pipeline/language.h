@@ -99,7 +99,7 @@ struct language {
     char *documented;              /* a definition with its documentation; view: signature, lines[]. NULL: none */
     char *stub;                    /* a body that fails when called; view: signature. NULL: none */
     struct {
-        struct language_command test;    /* view: files[], report, tools, source_root */
+        struct language_command test;    /* view: files[], report, tools, source_root, seconds (for one test) */
         struct language_command collect; /* lists test ids without running */
         struct language_command lint;
         struct language_command expand; /* names what wildcard imports take, in place; read back */

@@ -6,6 +6,7 @@
 static const struct {
     const char *name, *help;
 } means[] = {
+    [MEAN_WITNESSES] = {"witnesses", "implementations that cross-examine the tests before they are locked"},
     [MEAN_RESAMPLE] = {"resample", "a fresh sample as the second repair round, in place of another repair"},
 };
 

@@ -41,6 +41,7 @@ struct journal {
 
 /* Means that make the outcome better and can be switched off, to measure what each is worth. */
 enum mean {
+    MEAN_WITNESSES,
     MEAN_RESAMPLE,
     MEAN_COUNT,
 };
@@ -54,7 +55,7 @@ struct pipeline {
     struct policy policy;
     int64_t repair_rounds, context_tokens;
     unsigned without; /* bit n: the mean n of enum mean is switched off */
-    int64_t samples; /* implementations that may be asked for before the tests are locked; 0: none */
+    int64_t samples;  /* implementations that may be asked for before the tests are locked; 0: none */
     struct journal journal;
     const struct log *log;
     int64_t stage_id; /* of the stage that runs now; set by pipeline_run */

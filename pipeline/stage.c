@@ -8,6 +8,9 @@
 #include "app/base/fs.h"
 #include "app/base/json.h"
 
+/* A locked test is small: one that takes longer does not end. The repository's own may be slow. */
+enum { OWN_TEST_SECONDS = 10, OTHER_TEST_SECONDS = 60 };
+
 int stage_end(struct stage_result *result, enum verdict verdict, const char *format, ...)
 {
     va_list args;
@@ -58,8 +61,9 @@ int stage_run_tool(struct pipeline *pipeline, const struct run *run, const struc
     AUTO_FREE char *tools = stage_tools(pipeline, language);
     AUTO_FREE char *source_root = language_source_root(language, pipeline->tree, run->spec.file ? run->spec.file : "");
     json_auto_t *view =
-        json_pack("{s:s, s:s, s:s, s:O*}", "tools", tools, "report", tool->command->report ? tool->command->report : "",
-                  "source_root", source_root ? source_root : ".", "files", tool->files);
+        json_pack("{s:s, s:s, s:s, s:i, s:O*}", "tools", tools, "report",
+                  tool->command->report ? tool->command->report : "", "source_root", source_root ? source_root : ".",
+                  "seconds", tool->files ? OWN_TEST_SECONDS : OTHER_TEST_SECONDS, "files", tool->files);
     if (tool->view)
         json_object_update(view, (json_t *)tool->view);
     char **argv = language_argv(&tool->command->argv, view, err);

@@ -62,6 +62,71 @@ static const struct language *writable(const struct writer *writer, const char *
     return language;
 }
 
+/* ---- tests among the code ---- */
+
+static bool is_test(const struct writer *writer, const struct symbol *symbol)
+{
+    const char *prefix = stage_language(writer->pipeline, writer->run, NULL)->tests.function_prefix;
+    const char *asked = writer->run->spec.symbol;
+    return symbol->kind == SYMBOL_FUNCTION && strncmp(symbol->name, prefix, strlen(prefix)) == 0 &&
+           (!asked || strcmp(symbol->name, asked) != 0);
+}
+
+static bool is_used(const struct symbols *symbols, const char *name)
+{
+    for (size_t i = 0; i < symbols->reference_count; i++)
+        if (strcmp(symbols->references[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* A test tool that nothing uses: what was imported for the tests. */
+static bool is_left_over(const struct import_rules *rules, const struct symbols *symbols,
+                         const struct source_import *import)
+{
+    if (import_resolve(rules, "", import, false) || !import_resolve(rules, "", import, true))
+        return false;
+    for (size_t i = 0; i < import->name_count; i++)
+        if (is_used(symbols, import->aliases[i] ? import->aliases[i] : import->names[i]))
+            return false;
+    return import->name_count || !is_used(symbols, import->alias ? import->alias : import->module);
+}
+
+static void cut(struct buf *out, const char *code, size_t *copied, size_t start, size_t end)
+{
+    if (start >= *copied)
+        buf_add(out, code + *copied, start - *copied);
+    *copied = end > *copied ? end : *copied;
+}
+
+/* Small models write tests and example imports beside the code. The tests are locked elsewhere, so these go, and with
+ * them the test tools that nothing else uses. Heap. */
+static char *without_tests(const struct writer *writer, const char *code, struct error *err)
+{
+    const struct language *language = stage_language(writer->pipeline, writer->run, err);
+    struct import_rules *rules = language ? stage_import_rules(writer->pipeline, writer->run, err) : NULL;
+    struct symbols symbols = {0};
+    AUTO_BUF struct buf first = BUF_INIT(MAX_SOURCE), second = BUF_INIT(MAX_SOURCE);
+    int status = rules ? symbols_parse(language, code, strlen(code), &symbols, err) : -1;
+    size_t copied = 0;
+    for (size_t i = 0; status == 0 && i < symbols.count; i++)
+        if (is_test(writer, &symbols.items[i]))
+            cut(&first, code, &copied, symbols.items[i].start, symbols.items[i].end);
+    bool had_tests = copied > 0;
+    buf_puts(&first, code + copied);
+    symbols_release(&symbols);
+    copied = 0;
+    if (status == 0 && had_tests)
+        status = symbols_parse(language, buf_text(&first), first.len, &symbols, err);
+    for (size_t i = 0; status == 0 && i < symbols.import_count; i++)
+        if (is_left_over(rules, &symbols, &symbols.imports[i]))
+            cut(&second, buf_text(&first), &copied, symbols.imports[i].start, symbols.imports[i].end);
+    buf_puts(&second, buf_text(&first) + copied);
+    symbols_release(&symbols);
+    import_rules_free(rules);
+    return status == 0 ? buf_steal(&second, NULL) : NULL;
+}
+
 /* ---- fenced blocks ---- */
 
 static int apply_block(const struct writer *writer, const char *path, const char *code, struct error *err)
@@ -73,8 +138,9 @@ static int apply_block(const struct writer *writer, const char *path, const char
         return -1;
     if (language_is_test(language, path))
         return 0;
-    if (present(writer, path, &before, &text, err) < 0 ||
-        edit_apply_block(language, text, before.len, code, &after, NULL, err) < 0)
+    AUTO_FREE char *own = without_tests(writer, code, err);
+    if (!own || present(writer, path, &before, &text, err) < 0 ||
+        edit_apply_block(language, text, before.len, own, &after, NULL, err) < 0)
         return error_wrap(err, "%s", path);
     return put(writer, path, &after, err);
 }
@@ -211,10 +277,7 @@ static int apply(const struct writer *writer, const char *text, struct error *er
     struct answer_blocks blocks = {0};
     if (answer_blocks_read(text, &blocks, err) < 0)
         return -1;
-    int status = blocks.count ? apply_blocks(writer, &blocks, err) : -1;
-    if (!blocks.count)
-
-        status = apply_bare(writer, text, err);
+    int status = blocks.count ? apply_blocks(writer, &blocks, err) : apply_bare(writer, text, err);
     answer_blocks_release(&blocks);
     return status;
 }

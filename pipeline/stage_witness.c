@@ -274,7 +274,8 @@ static int hear(struct pipeline *pipeline, struct run *run, struct hearing *hear
 {
     bool rows[AGREEMENT_MAX_WITNESSES * TESTFILE_MAX_TESTS];
     uint64_t behaviour[AGREEMENT_MAX_WITNESSES];
-    for (int64_t i = 0; i < pipeline->samples && !is_settled(hearing, agreement); i++) {
+    int64_t most = pipeline_uses(pipeline, MEAN_WITNESSES) ? pipeline->samples : 0;
+    for (int64_t i = 0; i < most && !is_settled(hearing, agreement); i++) {
         size_t before = hearing->count;
         if (call_witness(pipeline, run, hearing, err) < 0)
             return -1;

@@ -50,7 +50,7 @@ static void a_running_job_shows_done_now_and_to_come(void **state)
     assert_has(text, "I am working on this");
     assert_has(text, "- [x] spec: slugify in a.py · 0.4 s\n");
     assert_has(text, "- [x] context: gathers");
-    assert_has(text, "- [ ] **tests**: writes the tests and locks them · 12 s ⏳\n");
+    assert_has(text, "- [ ] **tests**: writes the tests · 12 s ⏳\n");
     assert_has(text, "- [ ] red: ");
     assert_has(text, "$0.13 so far");
     assert_has(text, "https://assay.example/jobs/12");
@@ -122,7 +122,7 @@ static void a_terminal_line_tells_stage_result_and_time(void **state)
         int round;
         const char *status, *detail, *expected;
     } lines[] = {
-        {"tests", 0, "running", NULL, "… tests     writes the tests and locks them"},
+        {"tests", 0, "running", NULL, "… tests     writes the tests"},
         {"tests", 0, "passed", "6 tests", "✓ tests     6 tests, 12 s"},
         {"green", 2, "failed", "1 fails", "✗ green     1 fails (round 2), 12 s"},
         {"odd", 0, "stopped", "", "■ odd       , 12 s"},
