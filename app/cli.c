@@ -45,6 +45,7 @@ static const struct cli_command commands[] = {
      "  --sample N      only N of the tasks, drawn by the seed\n"
      "  --seed S        a number; 0 when left out\n"
      "  --single-shot   one greedy answer of the model, untested: what the pipeline is measured against\n"
+     "  --jobs N        tasks at once, as many as there are processors when left out; the model answers one at a time\n"
      "  --model NAME    this model of the configuration for all roles\n"
      "  --repair-rounds N   in place of the configuration's\n"
      "  --without LIST  switch means of the pipeline off: their names, separated by commas; \"?\" lists them\n"

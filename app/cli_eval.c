@@ -4,17 +4,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 
 #include "app/base/clock.h"
 #include "app/base/json.h"
 #include "app/cli.h"
 #include "app/eval.h"
 
-enum { MAX_FAILURES = 3, MAX_ROUNDS = 20 };
+enum { MAX_FAILURES = 3, MAX_ROUNDS = 20, MAX_JOBS = 64 };
 
 struct options {
     bool single_shot, json, compare;
-    const char *config, *sample, *seed, *model, *out, *without, *rounds;
+    const char *config, *sample, *seed, *model, *out, *without, *rounds, *jobs;
     const char *files[2];
 };
 
@@ -36,6 +37,7 @@ static int read_options(int argc, char **argv, struct options *out, struct error
                                        {"out", NULL, &options.out},
                                        {"without", NULL, &options.without},
                                        {"repair-rounds", NULL, &options.rounds},
+                                       {"jobs", NULL, &options.jobs},
                                        {"compare", &options.compare, NULL},
                                        {"config", NULL, &options.config},
                                        {"json", &options.json, NULL},
@@ -155,7 +157,8 @@ static void print_progress(const struct progress *progress, const json_t *line)
 /* A task whose run failed from outside is no result. When several in a row do, the trouble is not the task's. */
 static int note_failure(struct progress *progress, const struct error *failure, struct error *err)
 {
-    fprintf(stderr, "assay: %s\n", failure->message);
+    if (failure->code != ERROR_CANCELLED)
+        fprintf(stderr, "assay: %s\n", failure->message);
     if (!progress->failures++)
         progress->failure = *failure;
     if (failure->code != ERROR_CANCELLED && ++progress->in_a_row < MAX_FAILURES)
@@ -165,27 +168,41 @@ static int note_failure(struct progress *progress, const struct error *failure, 
     return -1;
 }
 
-static int run_task(const struct eval_setup *setup, const struct eval_tasks *tasks, const struct eval_task *task,
-                    struct eval_results *results, struct progress *progress, struct error *err)
+struct evaluation {
+    const struct eval_tasks *tasks;
+    struct eval_results results;
+    struct progress progress;
+};
+
+static int on_result(void *context, size_t index, json_t *line, const struct error *failure, struct error *err)
 {
-    struct error failure = {0};
-    json_t *known = eval_results_find(results, setup->identity, task->id);
-    if (known) {
-        progress->done++;
-        json_array_append(progress->lines, known);
-        return 0;
-    }
+    struct evaluation *evaluation = context;
+    struct progress *progress = &evaluation->progress;
+    (void)index;
     progress->fresh++;
-    json_auto_t *line = eval_run(setup, tasks, task, &failure);
     if (!line)
-        return note_failure(progress, &failure, err);
+        return note_failure(progress, failure, err);
     progress->in_a_row = 0;
     progress->done++;
     json_array_append(progress->lines, line);
-    if (eval_results_add(results, line, err) < 0)
+    if (eval_results_add(&evaluation->results, line, err) < 0)
         return -1;
     print_progress(progress, line);
     return 0;
+}
+
+/* The indexes of the tasks without a result; those with one count as done. */
+static size_t left_to_do(const struct eval_setup *setup, struct evaluation *evaluation, size_t *indexes)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < evaluation->tasks->count; i++) {
+        json_t *known = eval_results_find(&evaluation->results, setup->identity, evaluation->tasks->items[i].id);
+        if (!known)
+            indexes[count++] = i;
+        else if (json_array_append(evaluation->progress.lines, known) == 0)
+            evaluation->progress.done++;
+    }
+    return count;
 }
 
 static void print_summary(const struct progress *progress, bool json, FILE *out)
@@ -201,33 +218,36 @@ static void print_summary(const struct progress *progress, bool json, FILE *out)
 static int run_all(const struct eval_setup *setup, const struct eval_tasks *tasks, const struct options *options,
                    struct error *err)
 {
-    struct eval_results results = {0};
-    struct progress progress = {.total = tasks->count, .began = clock_monotonic_ms(), .lines = json_array()};
-    if (!progress.lines || eval_results_open(options->out, &results, err) < 0) {
-        json_decref(progress.lines);
-        return -1;
+    struct evaluation evaluation = {
+        .tasks = tasks, .progress = {.total = tasks->count, .began = clock_monotonic_ms(), .lines = json_array()}};
+    struct progress *progress = &evaluation.progress;
+    size_t *indexes = calloc(tasks->count + 1, sizeof *indexes);
+    int status = indexes && progress->lines ? eval_results_open(options->out, &evaluation.results, err)
+                                            : error_set(err, ERROR_INTERNAL, "no memory");
+    if (status == 0) {
+        size_t count = left_to_do(setup, &evaluation, indexes);
+        status = eval_run_all(setup, tasks, indexes, count, &(struct eval_sink){on_result, &evaluation}, err);
+        print_summary(progress, options->json, options->out ? stdout : stderr);
+        eval_results_close(&evaluation.results);
     }
-    int status = 0;
-    for (size_t i = 0; status == 0 && i < tasks->count; i++)
-        status = run_task(setup, tasks, &tasks->items[i], &results, &progress, err);
-    print_summary(&progress, options->json, options->out ? stdout : stderr);
-    if (status == 0 && progress.failures) {
+    if (status == 0 && progress->failures) {
         if (err)
-            *err = progress.failure;
-        status = error_wrap(err, "%zu of %zu tasks have no result, first", progress.failures, progress.total);
+            *err = progress->failure;
+        status = error_wrap(err, "%zu of %zu tasks have no result, first", progress->failures, progress->total);
     }
-    json_decref(progress.lines);
-    eval_results_close(&results);
+    json_decref(progress->lines);
+    free(indexes);
     return status;
 }
 
 static int prepare(const struct options *options, struct config *config, struct eval_setup *setup,
                    struct eval_tasks *tasks, struct error *err)
 {
-    int64_t sample = 0, seed = 0, rounds = config->limits.repair_rounds;
+    int64_t sample = 0, seed = 0, rounds = config->limits.repair_rounds, jobs = get_nprocs();
     if (read_number(options->sample, "sample", INT32_MAX, &sample, err) < 0 ||
         read_number(options->seed, "seed", INT64_MAX, &seed, err) < 0 ||
         read_number(options->rounds, "repair-rounds", MAX_ROUNDS, &rounds, err) < 0 ||
+        read_number(options->jobs, "jobs", MAX_JOBS, &jobs, err) < 0 ||
         read_means(options->without, &setup->without, err) < 0 ||
         eval_tasks_read(options->files[0], setup->engine->languages, tasks, err) < 0)
         return -1;
@@ -235,6 +255,7 @@ static int prepare(const struct options *options, struct config *config, struct 
         eval_tasks_sample(tasks, (size_t)sample, seed);
     setup->single_shot = options->single_shot;
     setup->repair_rounds = rounds;
+    setup->jobs = jobs < 1 ? 1 : jobs > MAX_JOBS ? MAX_JOBS : (size_t)jobs;
     setup->config = config;
     setup->identity = eval_identity(setup);
     return setup->identity ? 0 : error_set(err, ERROR_INTERNAL, "no memory");
@@ -247,7 +268,7 @@ static int evaluate(const struct options *options, struct config *config, struct
     struct engine engine = {0};
     struct stop stop = {0};
     struct eval_tasks tasks = {0};
-    struct eval_setup setup = {.engine = &engine, .log = &log, .stop = &stop};
+    struct eval_setup setup = {.engine = &engine, .secrets = secrets, .log = &log, .stop = &stop};
     log.secrets = secrets;
     int status = secrets ? stop_watch(&stop, err) : error_set(err, ERROR_INTERNAL, "no memory");
     if (status == 0) {

@@ -3,6 +3,7 @@
  *     app/cli_eval.c       the command: what to run, progress, where it goes
  *     app/eval_task.c      reads tasks, and makes of each what a run gets to see
  *     app/eval_run.c       one task: the run, then the hidden test, then the result line
+ *     app/eval_workers.c   several tasks at once
  *     app/eval_results.c   the file of results
  *     app/eval_summary.c   the rates, with their intervals; app/eval_compare.c: two runs, task by task
  *
@@ -23,7 +24,7 @@
 #include "app/eval_task.h"
 #include "app/stop.h"
 
-/* How tasks are run; the same for all of one evaluation. */
+/* How tasks are run; the same for all of one evaluation. Everything is borrowed. */
 struct eval_setup {
     bool single_shot;
     unsigned without; /* of enum mean */
@@ -31,8 +32,10 @@ struct eval_setup {
     json_t *identity; /* {mode, configured, without, repair_rounds, templates}: the same in all its result lines */
     const struct config *config;
     struct engine *engine;
+    struct secrets *secrets;
     const struct log *log;
     struct stop *stop;
+    size_t jobs; /* tasks at once */
 };
 
 /* Makes `identity` from the rest; owned by the caller. */
@@ -41,6 +44,16 @@ json_t *eval_identity(const struct eval_setup *setup);
 /* Runs one task; the result line is owned by the caller. -1 when something outside failed: that is no result. */
 json_t *eval_run(const struct eval_setup *setup, const struct eval_tasks *tasks, const struct eval_task *task,
                  struct error *err);
+
+/* Who hears what came of each task: a line (borrowed), or NULL and why. -1 ends the evaluation. */
+struct eval_sink {
+    int (*result)(void *context, size_t index, json_t *line, const struct error *failure, struct error *err);
+    void *context;
+};
+
+/* Runs the tasks of these indexes, `jobs` at once, each worker a process of its own. */
+int eval_run_all(const struct eval_setup *setup, const struct eval_tasks *tasks, const size_t *indexes, size_t count,
+                 const struct eval_sink *sink, struct error *err);
 
 /* ---- the file of results ---- */
 

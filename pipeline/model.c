@@ -43,6 +43,7 @@ struct models *models_new(const struct model_config *configs, size_t count, cons
     }
     models->routes = routes;
     models->log = log;
+    models->turn_fd = -1;
     models->own_secrets = secrets ? NULL : secrets_new();
     models->secrets = secrets ? secrets : models->own_secrets;
     models->http = http_client_new("assay/" ASSAY_VERSION, err);
@@ -63,6 +64,7 @@ void models_free(struct models *models)
         model_entry_release(&models->entries[i]);
     free(models->entries);
     http_client_free(models->http);
+    auto_close(&models->turn_fd);
     secrets_free(models->own_secrets);
     free(models);
 }
@@ -179,7 +181,12 @@ static enum attempt_end ask_model(struct models *models, struct model_entry *ent
     for (int attempt = 0;;) {
         if (check_cancelled(models, err) < 0 || check_budget(models, entry, request, err) < 0)
             return ATTEMPT_FAILED;
+        int64_t queued = 0;
+        if (model_turn_take(models, &queued, err) < 0)
+            return ATTEMPT_FAILED;
+        deadline += queued;
         enum attempt_end end = model_attempt(models, entry, request, deadline, answer, err);
+        model_turn_give(models);
         if (end == ATTEMPT_ADAPTED)
             continue; /* once for each option at most */
         if (end != ATTEMPT_AGAIN)

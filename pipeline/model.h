@@ -90,6 +90,11 @@ double models_spent(const struct models *models);
 void models_set_hooks(struct models *models, void (*on_call)(void *context, const struct model_call *call),
                       bool (*cancelled)(void *context), void *context);
 
+/* From now on a call waits while another process that takes turns at the same file asks a model: a small server
+ * answers one at a time. The wait does not count against a model's timeout. */
+int models_take_turns(struct models *models, const char *path, struct error *err);
+int64_t models_waited_ms(const struct models *models); /* in all, so far */
+
 struct model_request {
     enum model_role role;
     size_t step;        /* where on the route to begin; past its end means its last model */

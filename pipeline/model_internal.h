@@ -1,8 +1,9 @@
 /* What the parts of the model client share: one provider's dialect behind a small vtable, one attempt's state.
  *
- * model_config.c reads what was configured, model.c walks the route, model_call.c makes one attempt, model_cost.c
- * counts its tokens and price, model_failure.c judges what went wrong, and model_<provider>.c knows how one kind of
- * server writes requests and answers. A new provider is one file and one line in model_config.c's table.
+ * model_config.c reads what was configured, model.c walks the route, model_turn.c waits for its turn, model_call.c
+ * makes one attempt, model_cost.c counts its tokens and price, model_failure.c judges what went wrong, and
+ * model_<provider>.c knows how one kind of server writes requests and answers. A new provider is one file and one line
+ * in model_config.c's table.
  */
 #ifndef PIPELINE_MODEL_INTERNAL_H
 #define PIPELINE_MODEL_INTERNAL_H
@@ -78,6 +79,8 @@ struct models {
     struct secrets *own_secrets; /* when the caller has none */
     const struct log *log;
     double limit_usd, spent_usd;
+    int turn_fd; /* of the lock on whose turn it is, or -1 */
+    int64_t waited_ms;
     void (*on_call)(void *context, const struct model_call *call);
     bool (*cancelled)(void *context);
     void *context;
@@ -125,6 +128,10 @@ enum attempt_end model_attempt(struct models *models, struct model_entry *entry,
 int64_t model_max_tokens(const struct model_entry *entry, const struct model_request *request);
 bool model_is_structured(const struct model_entry *entry, const struct model_request *request);
 bool model_option_refused(const struct model_entry *entry, const char *key);
+
+/* model_turn.c: waits until nobody else asks; how long that took. */
+int model_turn_take(struct models *models, int64_t *waited_ms, struct error *err);
+void model_turn_give(struct models *models);
 
 /* model_cost.c: the most that one call could cost; the report of a finished attempt. */
 double model_upper_cost(const struct model_entry *entry, const struct model_request *request);
