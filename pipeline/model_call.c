@@ -9,6 +9,7 @@
 
 #include "app/base/clock.h"
 #include "app/base/json.h"
+#include "pipeline/model_circle.h"
 #include "pipeline/model_internal.h"
 
 enum {
@@ -21,6 +22,7 @@ enum {
     PROBLEM_MAX = 2048,  /* more than is quoted, so that a secret in it is seen whole and hidden */
     AFTER_DONE_MS = 500, /* a stream that said it ends may close for so long */
     TOKENS_MAX = 1000 * 1000 * 1000,
+    CIRCLE_STEP = 128, /* bytes between two looks for repetition */
 };
 
 /* ---- helpers for providers ---- */
@@ -134,6 +136,13 @@ static int on_event(void *context, const struct sse_event *event)
     }
     if (reply->done)
         attempt->done_at = clock_monotonic_ms();
+    if (reply->text.len >= reply->looked + CIRCLE_STEP) {
+        reply->looked = reply->text.len;
+        if (model_turns_in_circles(buf_text(&reply->text), reply->text.len)) {
+            reply->cut = reply->done = true; /* what it said before may do */
+            return give_up(attempt);
+        }
+    }
     if (buf_check(&reply->text, "the answer", &attempt->trouble) < 0 ||
         buf_check(&reply->refusal, "the answer", &attempt->trouble) < 0)
         return give_up(attempt);

@@ -31,7 +31,8 @@ struct model_reply {
     struct model_usage usage;
     size_t reasoning; /* bytes of thinking that came before the answer; it is paid for and not kept */
     bool structured;  /* the text is held to the schema */
-    bool cut;         /* stopped at max_tokens */
+    bool cut;         /* stopped at max_tokens, or by us when it turned in circles */
+    size_t looked;    /* bytes of the text in which circles were looked for */
     bool finished;    /* the server said why it stopped: the answer is whole */
     bool done;        /* the server said that the stream ends */
 };

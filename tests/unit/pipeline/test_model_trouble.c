@@ -1,4 +1,5 @@
 /* Models in trouble: what lasting and passing failures of real servers on loopback lead to. */
+#include "pipeline/model_circle.h"
 #include "tests/unit/pipeline/model_world.h"
 
 /* ---- what cannot be mended ---- */
@@ -83,7 +84,7 @@ static const struct {
      "raise max_tokens"},
     {"a huge answer",
      MODEL_OPENAI,
-     {.body = OPENAI_TEXT("0123456789012345678901234567890123456789"), .repeat = 5000},
+     {.body = OPENAI_TEXT("----------------------------------------"), .repeat = 5000},
      ERROR_LIMIT,
      false,
      "the answer is larger than"},
@@ -304,6 +305,36 @@ static void test_a_silent_server_is_given_up_after_the_stall_time(void **state)
     assert_true(world.calls[0].estimated && world.calls[0].cost > 0);
 }
 
+static void test_an_answer_that_turns_in_circles_is_cut(void **state)
+{
+    (void)state;
+    static const struct step script[] = {{.body = OPENAI_TEXT("and again "), .repeat = 100000}};
+    WORLD(world, MODEL_OPENAI, script);
+    ANSWER answer = {0};
+    struct error err = {0};
+    if (ask(&world, &answer, &err) < 0)
+        fail_msg("%s", err.message);
+    assert_true(answer.cut);
+    assert_true(strlen(answer.text) < 4096);
+    assert_int_equal(world.call_count, 1);
+}
+
+static void test_a_circle_is_told_from_a_long_list(void **state)
+{
+    (void)state;
+    AUTO_BUF struct buf numbers = BUF_INIT(KiB(64)), rule = BUF_INIT(KiB(64)), circle = BUF_INIT(KiB(64));
+    for (int i = 0; i < 300; i++) {
+        buf_printf(&numbers, "    %d,\n", i);
+        buf_puts(&rule, "-----");
+        buf_puts(&circle, "def test_again():\n    assert f(1) == 1\n\n");
+    }
+    assert_false(model_turns_in_circles(buf_text(&numbers), numbers.len));
+    assert_false(model_turns_in_circles(buf_text(&rule), rule.len));
+    assert_true(model_turns_in_circles(buf_text(&circle), circle.len));
+    assert_false(model_turns_in_circles(buf_text(&circle), 3 * strlen("def test_again():\n    assert f(1) == 1\n\n")));
+    assert_false(model_turns_in_circles("", 0));
+}
+
 static void test_a_whole_answer_has_a_deadline(void **state)
 {
     (void)state;
@@ -357,6 +388,8 @@ int main(void)
         cmocka_unit_test(test_a_model_that_stays_down_gives_way_to_the_next),
         cmocka_unit_test(test_a_route_without_an_answer_is_a_models_failure),
         cmocka_unit_test(test_a_silent_server_is_given_up_after_the_stall_time),
+        cmocka_unit_test(test_an_answer_that_turns_in_circles_is_cut),
+        cmocka_unit_test(test_a_circle_is_told_from_a_long_list),
         cmocka_unit_test(test_a_whole_answer_has_a_deadline),
         cmocka_unit_test(test_options_that_a_model_refuses_are_left_out_from_then_on),
     };
