@@ -199,8 +199,10 @@ static size_t left_to_do(const struct eval_setup *setup, struct evaluation *eval
         json_t *known = eval_results_find(&evaluation->results, setup->identity, evaluation->tasks->items[i].id);
         if (!known)
             indexes[count++] = i;
-        else if (json_array_append(evaluation->progress.lines, known) == 0)
+        else if (json_array_append(evaluation->progress.lines, known) == 0) {
             evaluation->progress.done++;
+            eval_results_copy(&evaluation->results, known);
+        }
     }
     return count;
 }
@@ -225,6 +227,8 @@ static int run_all(const struct eval_setup *setup, const struct eval_tasks *task
     int status = indexes && progress->lines ? eval_results_open(options->out, &evaluation.results, err)
                                             : error_set(err, ERROR_INTERNAL, "no memory");
     if (status == 0) {
+        eval_results_keep(&evaluation.results, setup->config->database, options->files[0], options->out,
+                          setup->identity, setup->log);
         size_t count = left_to_do(setup, &evaluation, indexes);
         status = eval_run_all(setup, tasks, indexes, count, &(struct eval_sink){on_result, &evaluation}, err);
         print_summary(progress, options->json, options->out ? stdout : stderr);

@@ -23,6 +23,7 @@
 #include "app/engine.h"
 #include "app/eval_task.h"
 #include "app/stop.h"
+#include "app/store.h"
 
 /* How tasks are run; the same for all of one evaluation. Everything is borrowed. */
 struct eval_setup {
@@ -58,8 +59,11 @@ int eval_run_all(const struct eval_setup *setup, const struct eval_tasks *tasks,
 /* ---- the file of results ---- */
 
 struct eval_results {
-    json_t *lines; /* all that the file holds */
-    int fd;        /* locked; -1 when results go to standard output */
+    json_t *lines;       /* all that the file holds */
+    int fd;              /* locked; -1 when results go to standard output */
+    struct store *store; /* gets a copy of each, or NULL; owned */
+    int64_t run;         /* there */
+    const struct log *log;
 };
 
 /* Opens (or makes) the file; NULL: standard output. A last line that was cut short is taken off. ERROR_USAGE for a file
@@ -69,6 +73,12 @@ int eval_results_open(const char *path, struct eval_results *out, struct error *
 json_t *eval_results_read(const char *path, struct error *err);
 /* The result of a task made in the same way, or NULL. Borrowed. */
 json_t *eval_results_find(const struct eval_results *results, const json_t *identity, const char *task_id);
+/* From now on results go to the store too: after the file, and without it when it fails (which is logged). `tasks` and
+ * `path` are the two files' names. */
+void eval_results_keep(struct eval_results *results, const char *database, const char *tasks, const char *path,
+                       const json_t *identity, const struct log *log);
+/* Notes in the store what stands in the file already. */
+void eval_results_copy(struct eval_results *results, const json_t *line);
 /* Appends and syncs; the line is borrowed. */
 int eval_results_add(struct eval_results *results, json_t *line, struct error *err);
 void eval_results_close(struct eval_results *results);

@@ -1,14 +1,17 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "app/base/clock.h"
+#include "app/base/digest.h"
 #include "app/base/fs.h"
 #include "app/base/json.h"
 #include "app/eval.h"
 
-enum { RESULTS_MAX = 256 * 1024 * 1024 };
+enum { RESULTS_MAX = 256 * 1024 * 1024, LOCK_TIMEOUT_MS = 10000 };
 
 bool eval_is_same(const json_t *a, const json_t *b)
 {
@@ -52,14 +55,26 @@ json_t *eval_results_read(const char *path, struct error *err)
     return lines;
 }
 
+/* The workers of an evaluation that was killed hold the file for as long as they take to notice. */
+static int lock(int fd, const char *path, struct error *err)
+{
+    int64_t deadline = clock_monotonic_ms() + LOCK_TIMEOUT_MS;
+    while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        if (clock_monotonic_ms() > deadline)
+            return error_set(err, ERROR_CONFLICT, "%s: another evaluation writes to it", path);
+        clock_sleep_ms(100);
+    }
+    return 0;
+}
+
 static int open_file(const char *path, struct eval_results *results, struct error *err)
 {
     AUTO_BUF struct buf text = BUF_INIT(RESULTS_MAX);
     results->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_APPEND, 0644);
     if (results->fd < 0)
         return error_system(err, errno, "open %s", path);
-    if (flock(results->fd, LOCK_EX | LOCK_NB) < 0)
-        return error_set(err, ERROR_CONFLICT, "%s: another evaluation writes to it", path);
+    if (lock(results->fd, path, err) < 0)
+        return -1;
     if (fs_read(path, &text, err) < 0 || !(results->lines = read_lines(buf_text(&text), err)))
         return error_wrap(err, "%s", path);
     /* Whoever wrote the last line may have been killed in the middle of it. */
@@ -93,6 +108,46 @@ json_t *eval_results_find(const struct eval_results *results, const json_t *iden
     return found;
 }
 
+/* ---- the store ---- */
+
+static void give_up(struct eval_results *results, const struct error *why)
+{
+    log_warn(results->log, "results go to the file alone: %s", why->message);
+    store_close(results->store);
+    results->store = NULL;
+}
+
+/* The same for an evaluation that goes on. One without a file never does. */
+static char *key_of(const char *tasks, const char *path, const json_t *identity, char hex[static DIGEST_HEX_SIZE])
+{
+    AUTO_FREE char *how = json_write(identity, NULL), *in = realpath(tasks, NULL);
+    AUTO_FREE char *out = path ? realpath(path, NULL) : NULL;
+    char id[RANDOM_ID_SIZE];
+    AUTO_FREE char *text = text_format("%s\n%s\n%s", how ? how : "", in ? in : tasks, out ? out : random_id(id));
+    return text ? (char *)digest_sha256(text, strlen(text), hex) : NULL;
+}
+
+void eval_results_keep(struct eval_results *results, const char *database, const char *tasks, const char *path,
+                       const json_t *identity, const struct log *log)
+{
+    struct error why = {0};
+    char hex[DIGEST_HEX_SIZE];
+    const char *key = key_of(tasks, path, identity, hex), *name = strrchr(tasks, '/');
+    results->log = log;
+    results->store = key ? store_open(database, &why) : NULL;
+    if (!results->store || store_eval_begin(results->store, key, name ? name + 1 : tasks, &results->run, &why) < 0)
+        give_up(results, &why);
+}
+
+void eval_results_copy(struct eval_results *results, const json_t *line)
+{
+    struct error why = {0};
+    if (results->store && store_eval_add(results->store, results->run, line, &why) < 0)
+        give_up(results, &why);
+}
+
+/* ---- the file ---- */
+
 int eval_results_add(struct eval_results *results, json_t *line, struct error *err)
 {
     AUTO_FREE char *text = json_dumps(line, JSON_COMPACT | JSON_PRESERVE_ORDER);
@@ -108,11 +163,13 @@ int eval_results_add(struct eval_results *results, json_t *line, struct error *e
     }
     if (results->fd >= 0 && fdatasync(results->fd) < 0)
         return error_system(err, errno, "write the result of %s", json_text_at(line, "task_id", ""));
+    eval_results_copy(results, line);
     return 0;
 }
 
 void eval_results_close(struct eval_results *results)
 {
+    store_close(results->store);
     json_decref(results->lines);
     if (results->fd >= 0)
         close(results->fd);

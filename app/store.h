@@ -178,6 +178,16 @@ int store_artifact_put(struct store *store, int64_t job, const char *name, const
                        struct error *err);
 int store_artifact_get(struct store *store, int64_t job, const char *name, struct buf *out, struct error *err);
 
+/* ---- evaluations ---- */
+
+/* A run of `assay eval`; the same key gives the same run again, so that one that was interrupted goes on. */
+int store_eval_begin(struct store *store, const char *key, const char *tasks, int64_t *run, struct error *err);
+/* A result line (design 1.4); one that is there already stays. */
+int store_eval_add(struct store *store, int64_t run, const json_t *line, struct error *err);
+/* Array of {run, tasks, started_ms, at_ms, line} since a time, by run; eval_summary() makes rates of the lines. Owned
+ * by the caller. */
+json_t *store_evals(struct store *store, int64_t since_ms, struct error *err);
+
 /* Counts for /readyz, /metrics and `assay doctor`: {"deliveries": {state: n}, "jobs": {state: n}, "schema": n}. */
 json_t *store_status(struct store *store, struct error *err);
 

@@ -1,7 +1,16 @@
 // `assay eval`: tasks with hidden tests, the file of results, the baseline, two runs compared.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import {
+    appendFileSync,
+    existsSync,
+    mkdtempSync,
+    readdirSync,
+    readFileSync,
+    rmSync,
+    statSync,
+    writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -14,7 +23,7 @@ const solutions = JSON.parse(readFileSync(join(root, 'tests/fixtures/tasks/solut
 const nameOf = new Map(readLines(TASKS).map((task) => [task.entry_point, task.task_id]));
 
 function readLines(path) {
-    return readFileSync(path, 'utf8').trim().split('\n').map(JSON.parse);
+    return readFileSync(path, 'utf8').split('\n').filter(Boolean).map(JSON.parse);
 }
 
 /** What a model that can do everything writes: the reference of the function that is asked for. */
@@ -238,6 +247,38 @@ test('a run that is told to stop ends soon and leaves nothing behind', options, 
     assert.ok(Date.now() - began < 5000);
     assert.deepEqual(readdirSync(join(world.folder, 'state/work')), ['model.turn']);
     assert.equal(readFileSync(world.out, 'utf8'), '');
+});
+
+test('results are in the store too, each once, also of an evaluation that was killed', options, async (t) => {
+    const world = await setUp(t, ({ n, ...asked }) => (n === 3 && world.child ? { end: 'stall' } : solve(asked)));
+    const args = [TASKS, '--single-shot', '--sample', '4', '--jobs', '2', '--out', world.out];
+    const env = { PATH: process.env.PATH, HOME: world.folder, ASSAY_TOOLS: tools };
+    world.child = spawn(binary, ['eval', '--config', join(world.folder, 'assay.yml'), ...args], {
+        env,
+        stdio: 'ignore',
+    });
+    await until('two tasks have a result', () => existsSync(world.out) && ids(world.results()).length === 2, 20_000);
+    const killed = new Promise((done) => world.child.on('close', done));
+    world.child.kill('SIGKILL');
+    await killed;
+    world.child = null;
+    const { status, err } = await world.run(...args);
+    assert.equal(status, 0, err);
+    assert.equal(world.results().length, 4);
+    const query = 'select run, task_id, line from eval_result order by task_id';
+    const python =
+        'import json, sqlite3, sys; print(json.dumps(sqlite3.connect(sys.argv[1]).execute(sys.argv[2]).fetchall()))';
+    const rows = JSON.parse(execFileSync('python3', ['-c', python, join(world.folder, 'state/assay.db'), query]));
+    assert.deepEqual(
+        rows.map(([, id]) => id),
+        ids(world.results()),
+    );
+    assert.equal(new Set(rows.map(([run]) => run)).size, 1);
+    for (const [, id, line] of rows)
+        assert.deepEqual(
+            JSON.parse(line),
+            world.results().find((each) => each.task_id === id),
+        );
 });
 
 test('a model that is down gives no result, and exit status 3', options, async (t) => {

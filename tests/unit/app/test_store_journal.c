@@ -185,6 +185,32 @@ static void artifacts_are_replaced_and_bounded_by_the_readers_cap(void **state)
     assert_int_equal(err.code, ERROR_NOT_FOUND);
 }
 
+/* ---- evaluations ---- */
+
+static void an_evaluation_goes_on_under_its_key_and_keeps_each_task_once(void **state)
+{
+    struct fixture *fixture = *state;
+    struct error err = {0};
+    int64_t first = 0, again = 0, other = 0;
+    NEEDS(store_eval_begin(fixture->store, "key", "tasks.jsonl", &first, &err), &err);
+    NEEDS(store_eval_begin(fixture->store, "key", "tasks.jsonl", &again, &err), &err);
+    NEEDS(store_eval_begin(fixture->store, "other", "tasks.jsonl", &other, &err), &err);
+    assert_int_equal(first, again);
+    assert_int_not_equal(first, other);
+    json_auto_t *line = json_pack("{s:s, s:b, s:n}", "task_id", "own/one", "hidden", 1, "first_try");
+    json_auto_t *later = json_pack("{s:s, s:b}", "task_id", "own/one", "hidden", 0);
+    NEEDS(store_eval_add(fixture->store, first, line, &err), &err);
+    NEEDS(store_eval_add(fixture->store, first, later, &err), &err);
+    NEEDS(store_eval_add(fixture->store, other, later, &err), &err);
+    assert_int_equal(store_eval_add(fixture->store, 999, line, &err), -1); /* there is no such run */
+    json_auto_t *all = store_evals(fixture->store, 0, &err);
+    assert_int_equal(json_array_size(all), 2);
+    assert_true(json_equal(json_object_get(json_array_get(all, 0), "line"), line));
+    assert_string_equal(json_string_value(json_object_get(json_array_get(all, 0), "tasks")), "tasks.jsonl");
+    json_auto_t *none = store_evals(fixture->store, INT64_MAX, &err);
+    assert_int_equal(json_array_size(none), 0);
+}
+
 #define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -195,6 +221,7 @@ int main(void)
         STORE_TEST(a_fresh_start_forgets_the_stages_but_not_the_money),
         STORE_TEST(calls_add_up_for_the_job_and_over_time),
         STORE_TEST(artifacts_are_replaced_and_bounded_by_the_readers_cap),
+        STORE_TEST(an_evaluation_goes_on_under_its_key_and_keeps_each_task_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
