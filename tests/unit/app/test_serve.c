@@ -222,7 +222,7 @@ static void doctor_says_line_by_line_what_is_wrong(void **state)
     const char *out = buf_text(&result.out);
     assert_int_equal(result.exit_status, 1);
     static const char *const expected[] = {"ok    configuration",
-                                           "ok    database       schema 1",
+                                           "ok    database       schema ",
                                            "  tools ",
                                            "fail  model          model local",
                                            "fail  forge          github",
