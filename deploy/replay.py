@@ -6,11 +6,11 @@
   replay.py both   --upstream URL --file FILE             answers from the file; what it lacks is asked for and added
 
 The file has one JSON object a line: the request's key, the request, what was answered, and when its pieces came. A
-request is known by its method, its path and its body, whatever the order of members and without what differs from run
-to run (see VOLATILE and NOISE). The same request asked again gets the next answer that was recorded for it; after the
-last one, the last one again. A request that was never recorded gets status 500 and a message with its key and what
-tells it from the nearest one that was; the same goes to standard error. Upstream gets one request at a time, and what
-it answers is written down also when whoever asked has left.
+request is known by its method, its path and its body, whatever the order of members and without what differs from
+run to run (see VOLATILE and NOISE). The same request asked again gets the next answer that was recorded for it; after
+the last one, the last one again. A request that was never recorded gets status 501 (asking again is no use) and a
+message with its key and what tells it from the nearest one that was; the same goes to standard error. Upstream gets one
+request at a time, and what it answers is written down also when whoever asked has left.
 
 Prints "listening on http://127.0.0.1:PORT" when it is ready. Standard library only.
 """
@@ -210,7 +210,7 @@ class Player(Server):
         if self.play(handler, key):
             return
         handler.complain(
-            500,
+            501,
             f"replay: {handler.command} {handler.path} (request {key[:12]}) was never recorded: the prompt has changed "
             f"since {self.recording.path} was made; record again with a real model; {self.recording.difference(body)}",
         )

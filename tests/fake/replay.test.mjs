@@ -64,7 +64,7 @@ test('a recorded answer is replayed byte for byte, in order, without the model',
 test('a request that was never recorded fails loudly', async () => {
     const { url, child } = await replay('serve', '--file', file);
     for (const answer of [await ask(url, 'two'), await ask(url, 'one', { temperature: 0.7 })]) {
-        assert.equal(answer.status, 500);
+        assert.equal(answer.status, 501);
         assert.match(JSON.parse(answer.text).error.message, /was never recorded/);
     }
     assert.match(child.problems, /was never recorded/);

@@ -1,6 +1,6 @@
 // `assay eval`: tasks with hidden tests, the file of results, the baseline, two runs compared.
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
 import {
     appendFileSync,
     existsSync,
@@ -329,6 +329,48 @@ test('two runs are compared task by task', options, async (t) => {
     assert.ok(Math.abs(hidden.p - 0.125) < 1e-12);
     assert.match((await run('--compare', a, b)).out, /hidden +A +20\.0 % +B +70\.0 % +\+50\.0 points.*p = 0\.1250/);
 });
+
+test(
+    'the evaluation on recorded answers fails for a lower rate, and for a prompt that was never recorded',
+    options,
+    async (t) => {
+        const { folder, model } = await setUp(t, ({ prompt }) => solve({ prompt }));
+        const file = (name, value) => {
+            writeFileSync(join(folder, name), JSON.stringify(value));
+            return join(folder, name);
+        };
+        const wanted = {
+            tasks: 'examples/tasks/small.jsonl',
+            sample: 1,
+            seed: 3,
+            model: 'm',
+            least: { 'single-shot': { hidden: 1 } },
+        };
+        const recording = join(folder, 'recording.jsonl');
+        const run = (...args) =>
+            new Promise((done) => {
+                const argv = [join(root, 'tests/eval/run.mjs'), '--recording', recording, ...args];
+                const env = { PATH: process.env.PATH, HOME: folder, ASSAY_TOOLS: tools, ASSAY_BINARY: binary };
+                execFile(process.execPath, argv, { env }, (error, stdout, stderr) =>
+                    done({ status: error?.code ?? 0, stdout, stderr }),
+                );
+            });
+        const good = file('good.json', wanted);
+        assert.equal((await run('--thresholds', good)).status, 2);
+        const recorded = await run('record', '--upstream', model.url, '--thresholds', good);
+        assert.equal(recorded.status, 0, recorded.stderr);
+        const asked = model.requests.length;
+        const replayed = await run('--thresholds', good);
+        assert.equal(replayed.status, 0, replayed.stderr);
+        assert.match(replayed.stdout, /single-shot hidden: 1\/1 = 100\.0 %, at least 100 %/);
+        assert.equal(model.requests.length, asked);
+        const higher = file('higher.json', { ...wanted, least: { 'single-shot': { hidden: 1.01 } } });
+        assert.equal((await run('--thresholds', higher)).status, 1);
+        const other = await run('--thresholds', file('other.json', { ...wanted, seed: 4 }));
+        assert.equal(other.status, 1);
+        assert.match(other.stderr, /was never recorded/);
+    },
+);
 
 for (const [what, args, pattern] of [
     ['a file that is not there', ['nothing.jsonl'], /nothing\.jsonl/],
