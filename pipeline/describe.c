@@ -111,6 +111,19 @@ static void set_flags(json_t *view, const struct run *run)
     }
 }
 
+/* The witnesses' part in the proof. */
+static void set_hearing(json_t *view, const struct run *run)
+{
+    json_int_t heard = json_int_at(run->evidence, "witnesses.asked", 0);
+    size_t overruled = json_array_size(json_at(run->evidence, "witnesses.left_out"));
+    json_object_set_new(view, "heard", heard ? json_integer(heard) : json_false());
+    json_object_set_new(view, "heard_one", json_boolean(heard == 1));
+    json_object_set_new(view, "heard_many", json_boolean(heard > 1));
+    json_object_set_new(view, "agree", json_integer(json_int_at(run->evidence, "witnesses.agree", 0)));
+    json_object_set_new(view, "overruled", overruled ? json_integer((json_int_t)overruled) : json_false());
+    json_object_set_new(view, "overruled_one", json_boolean(overruled == 1));
+}
+
 static void set_numbers(json_t *view, const struct run *run)
 {
     char duration[CLOCK_TEXT_SIZE], cost[32];
@@ -152,6 +165,7 @@ char *pipeline_describe(const struct run *run, const char *template_path, const 
     json_object_set_new(view, "file_rows", file_rows(run));
     json_object_set_new(view, "attempts", attempt_rows(run));
     set_numbers(view, run);
+    set_hearing(view, run);
     set_flags(view, run);
     if (extra)
         json_object_update(view, (json_t *)extra);

@@ -50,6 +50,7 @@ struct stage_question {
     const json_t *extra; /* added to the run's prompt view; may be NULL */
     double temperature;
     int64_t seed;
+    int64_t max_tokens;   /* for a plain function's free text; 0: the model's own cap, which others always have */
     const json_t *schema; /* for models that answer by schema */
     const char *schema_name;
 };

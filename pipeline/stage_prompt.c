@@ -165,6 +165,8 @@ int stage_ask(struct pipeline *pipeline, struct run *run, const struct stage_que
                                     .template_digest = file->digest,
                                     .temperature = question->temperature,
                                     .seed = question->seed,
+                                    .max_tokens =
+                                        !structured && json_true_at(view, "is_function") ? question->max_tokens : 0,
                                     .schema = question->schema,
                                     .schema_name = question->schema_name};
     return models_ask(pipeline->models, &request, answer, err);

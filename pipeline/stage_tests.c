@@ -16,7 +16,8 @@
 #include "pipeline/symbols.h"
 #include "pipeline/testfile.h"
 
-enum { ASKS = 2, MAX_FILE = 512 * 1024 };
+/* Tests that are taken of one answer, and the tokens that they may need: small models go on and on. */
+enum { ASKS = 2, MAX_WRITTEN = 8, FIRST_TOKENS = 700, MAX_FILE = 512 * 1024 };
 
 /* Tests that were tried and left out, and why; shown as caveats. */
 struct sieve {
@@ -75,15 +76,17 @@ static int ask(struct pipeline *pipeline, struct run *run, int ask_number, const
                                       .extra = extra,
                                       .temperature = ask_number ? 0.6 : 0.0,
                                       .seed = ask_number + 1,
+                                      .max_tokens = ask_number ? 0 : FIRST_TOKENS,
                                       .schema = schema,
                                       .schema_name = "tests"};
     struct model_answer answer = {0};
     if (stage_ask(pipeline, run, &question, &answer, err) < 0)
         return error_wrap(err, "ask for tests");
     struct error unreadable = {0};
-    AUTO_FREE char *code = code_of(file->language, answer.text, &unreadable);
     size_t before = file->test_count;
-    if (code && testfile_add(file, code, TESTFILE_MAX_TESTS, &unreadable) == 0 && file->test_count > before)
+    AUTO_FREE char *code = code_of(file->language, answer.text, &unreadable);
+    if (code && testfile_add(file, code, file->trusted_count + before + MAX_WRITTEN, &unreadable) == 0 &&
+        file->test_count > before)
         run_credit(run, file->path, answer.name);
     stage_take_remarks(run, answer.text);
     model_answer_release(&answer);

@@ -14,6 +14,8 @@
 #include "pipeline/agreement.h"
 #include "pipeline/testfile.h"
 
+enum { FIRST_TOKENS = 1200 }; /* of a function; a longer one is asked for again without the bound */
+
 struct witness {
     json_t *code; /* array of {path, content}; NULL: it gave no usable answer */
     char *author;
@@ -155,6 +157,7 @@ static int call_witness(struct pipeline *pipeline, struct run *run, struct heari
                                           .extra = extra,
                                           .temperature = hearing->count || tries ? 0.8 : 0.0,
                                           .seed = 100 + 2 * (int)hearing->count + tries,
+                                          .max_tokens = tries ? 0 : FIRST_TOKENS,
                                           .schema = schema,
                                           .schema_name = "code"};
         struct model_answer answer = {0};
@@ -207,14 +210,16 @@ static bool is_settled(const struct hearing *hearing, const struct agreement *ag
 }
 
 /* Tests are left out when there were several witnesses, the group keeps every example of the request, and contradicts
- * no more than half of what the tests' model wrote: beyond that it is not clear who is wrong, and the tests stay. */
+ * no more than half of what the tests' model wrote: beyond that it is not clear who is wrong, and the tests stay,
+ * unless three or more agree, keep the examples, and nobody who keeps them disagrees. */
 static bool may_overrule(const struct hearing *hearing, const struct agreement_view *view,
                          const struct agreement *agreement)
 {
     size_t trusted = count_trusted(hearing), others = view->tests - trusted, contradicted = 0;
     for (size_t i = 0; i < view->tests; i++)
         contradicted += agreement_contradicts(view, agreement, i);
-    return view->witnesses > 1 && agreement->trusted_passed == trusted && contradicted * 2 <= others;
+    bool unanimous = agreement->members >= 3 && agreement->rivals == 0 && trusted > 0;
+    return view->witnesses > 1 && agreement->trusted_passed == trusted && (unanimous || contradicted * 2 <= others);
 }
 
 static void overrule(struct run *run, struct hearing *hearing, const struct agreement_view *view,

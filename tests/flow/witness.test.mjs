@@ -1,0 +1,47 @@
+// Tests are cross-examined, before they are locked, by implementations that never saw them.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { cannotRun, fenced, GOOD_TESTS, script, world, WORSE_CODE } from './harness.mjs';
+
+const options = { skip: cannotRun, timeout: 240_000 };
+const WRONG = 'def test_underscores():\n    assert slugify("One Two") == "one_two"\n';
+
+test('a test that independent implementations contradict is left out before the lock, and told', options, async (t) => {
+    const w = await world(t, { model: script({ tests: fenced(`${GOOD_TESTS}\n\n${WRONG}`) }) });
+    w.ask();
+    const pull = await w.pull();
+    const [first, second] = await w.proof(pull);
+    assert.equal(first.passed, false);
+    assert.equal(second.passed, true, second.output);
+    assert.equal(pull.pull.draft, false);
+    assert.match(pull.body, /left out before the lock .*implementations fail it.*test_underscores/);
+    assert.equal(w.model.of('implement').length > 1, true, 'one implementation alone contradicts nothing');
+    for (const { prompt } of w.model.of('implement')) assert.doesNotMatch(prompt, /test_underscores|one_two/);
+});
+
+test('an implementation that passes every test is the only one asked for', options, async (t) => {
+    const w = await world(t);
+    w.ask();
+    await w.pull();
+    assert.equal(w.model.of('implement').length, 1);
+    assert.doesNotMatch(w.model.of('implement')[0].prompt, /test_runs_become_one_hyphen/);
+});
+
+test('implementations that break an example of the request contradict no test', options, async (t) => {
+    const w = await world(t, { model: script({ implement: fenced(WORSE_CODE), repair: fenced(WORSE_CODE) }) });
+    const issue = w.ask();
+    const [job] = await w.ended();
+    assert.equal(job.outcome, 'needs-human');
+    assert.doesNotMatch(w.said(issue).join('\n'), /left out before the lock/);
+});
+
+test('with no samples the tests are locked as they were written', options, async (t) => {
+    const w = await world(t, {
+        config: () => ({ limits: { samples: 0 } }),
+        model: script({ tests: fenced(`${GOOD_TESTS}\n\n${WRONG}`) }),
+    });
+    w.ask();
+    const [job] = await w.ended();
+    assert.equal(job.outcome, 'needs-human');
+    assert.match(w.model.of('implement')[0].prompt, /test_underscores/);
+});
