@@ -224,9 +224,10 @@ static int run_all(const struct eval_setup *setup, const struct eval_tasks *task
         .tasks = tasks, .progress = {.total = tasks->count, .began = clock_monotonic_ms(), .lines = json_array()}};
     struct progress *progress = &evaluation.progress;
     size_t *indexes = calloc(tasks->count + 1, sizeof *indexes);
-    int status = indexes && progress->lines ? eval_results_open(options->out, &evaluation.results, err)
-                                            : error_set(err, ERROR_INTERNAL, "no memory");
-    if (status == 0) {
+    int status = -1;
+    if (!indexes || !progress->lines)
+        error_set(err, ERROR_INTERNAL, "no memory");
+    else if ((status = eval_results_open(options->out, &evaluation.results, err)) == 0) {
         eval_results_keep(&evaluation.results, setup->config->database, options->files[0], options->out,
                           setup->identity, setup->log);
         size_t count = left_to_do(setup, &evaluation, indexes);

@@ -73,7 +73,7 @@ static int read_lines(const char *text, const struct languages *languages, struc
     int number = 1;
     for (const char *line = text; *line; number++) {
         size_t len = strcspn(line, "\n");
-        struct eval_task task = {0};
+        struct eval_task task = {.id = ""};
         if (strspn(line, " \t\r") < len) {
             if (read_task(line, len, languages, &task, err) < 0 || add_task(tasks, &task, err) < 0) {
                 json_decref(task.source);

@@ -51,19 +51,20 @@ static int take_turns(const struct eval_setup *setup, struct error *err)
     return fs_make_dirs(work, 0700, err) < 0 ? -1 : models_take_turns(setup->engine->models, path, err);
 }
 
-static void serve(int socket, struct eval_setup *setup, const struct eval_tasks *tasks)
+static void serve(int socket, const struct eval_setup *shared, const struct eval_tasks *tasks)
 {
     struct error broken = {0};
     struct engine engine = {0};
     struct stop stop = {.fd = -1};
-    setup->engine = &engine;
-    setup->stop = &stop;
+    struct eval_setup setup = *shared;
+    setup.engine = &engine;
+    setup.stop = &stop;
     bool able = stop_watch(&stop, &broken) == 0 &&
-                engine_init(&engine, setup->config, setup->secrets, setup->log, &broken) == 0 &&
-                take_turns(setup, &broken) == 0;
+                engine_init(&engine, setup.config, setup.secrets, setup.log, &broken) == 0 &&
+                take_turns(&setup, &broken) == 0;
     for (size_t index; recv(socket, &index, sizeof index, 0) == (ssize_t)sizeof index;) {
         struct error failure = broken;
-        json_auto_t *line = able ? eval_run(setup, tasks, &tasks->items[index], &failure) : NULL;
+        json_auto_t *line = able ? eval_run(&setup, tasks, &tasks->items[index], &failure) : NULL;
         AUTO_FREE char *text = answer_of(line, &failure);
         if (!text || send(socket, text, strlen(text), MSG_NOSIGNAL) < 0)
             break;
@@ -86,9 +87,8 @@ static int start(struct crew *crew, struct worker *worker, struct error *err)
         for (size_t i = 0; i < crew->count; i++)
             auto_close(&crew->workers[i].socket); /* a sibling must see when the command is gone */
         close(ends[0]);
-        struct eval_setup own = *crew->setup;
         if (getppid() == parent)
-            serve(ends[1], &own, crew->tasks);
+            serve(ends[1], crew->setup, crew->tasks);
         _exit(0);
     }
     close(ends[1]);
@@ -182,7 +182,7 @@ static int listen_once(struct crew *crew, struct pollfd *polled, const struct ev
 
 static int work(struct crew *crew, const size_t *indexes, size_t count, const struct eval_sink *sink, struct error *err)
 {
-    struct pollfd *polled = calloc(crew->count, sizeof *polled);
+    struct pollfd *polled = calloc(crew->count + 1, sizeof *polled);
     int status = polled ? 0 : error_set(err, ERROR_INTERNAL, "no memory");
     size_t next = 0;
     while (polled && (is_busy(crew) || (next < count && !crew->stopped))) {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import {
     appendFileSync,
+    cpSync,
     existsSync,
     mkdtempSync,
     readdirSync,
@@ -14,8 +15,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { git } from '../fake/git.mjs';
 import { FakeModel } from '../fake/model.mjs';
-import { binary, cannotRun, command, fenced, root, tools, until, wait } from './harness.mjs';
+import { binary, cannotRun, command, fenced, root, SHOP, tools, until, wait } from './harness.mjs';
 
 const options = { skip: cannotRun, timeout: 180_000 };
 const TASKS = join(root, 'examples/tasks/small.jsonl');
@@ -195,6 +197,22 @@ test(
         );
     },
 );
+
+test('a task may be asked inside a repository given as a bundle', options, async (t) => {
+    const { folder, model, run, out, results } = await setUp(t);
+    const tree = join(folder, 'shop');
+    cpSync(SHOP, tree, { recursive: true });
+    await git(tree, 'init', '--quiet', '--initial-branch=main');
+    await git(tree, 'add', '--all');
+    await git(tree, 'commit', '--quiet', '-m', 'Start');
+    await git(tree, 'bundle', 'create', '--quiet', '../shop.bundle', 'HEAD', 'main');
+    const task = readLines(TASKS).find((each) => each.task_id === 'shop/initials');
+    const tasks = write(folder, 'tasks.jsonl', { ...task, repo: 'shop.bundle' });
+    const { status, err } = await run(tasks, '--out', out);
+    assert.equal(status, 0, err);
+    assert.deepEqual([results()[0].status, results()[0].hidden], ['proven', true], JSON.stringify(results()));
+    assert.match(model.of('implement')[0].prompt, /def shorten/);
+});
 
 test('an interrupted evaluation goes on: what is there is kept, half a line is not', options, async (t) => {
     const { model, run, out, results } = await setUp(t);
