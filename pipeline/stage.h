@@ -134,6 +134,9 @@ struct import_rules *stage_import_rules(struct pipeline *pipeline, struct run *r
 int stage_apply_answer(struct pipeline *pipeline, struct run *run, const char *answer, const char *author,
                        struct error *err);
 
+/* Puts an implementation that a witness wrote ({code: [{path, content}], author}) into the change. */
+int stage_take_code(struct pipeline *pipeline, struct run *run, const json_t *written, struct error *err);
+
 /* The JSON schema of a structured code answer. Owned by the caller. */
 json_t *stage_code_schema(void);
 

@@ -27,6 +27,7 @@ struct writer {
     struct pipeline *pipeline;
     struct run *run;
     const char *author;
+    const char *answer; /* all that the model wrote */
 };
 
 /* Puts the new text of a file into the change. */
@@ -72,24 +73,38 @@ static bool is_test(const struct writer *writer, const struct symbol *symbol)
            (!asked || strcmp(symbol->name, asked) != 0);
 }
 
-static bool is_used(const struct symbols *symbols, const char *name)
+static size_t count_of(const char *text, const char *word)
+{
+    size_t count = 0;
+    for (const char *at = text; (at = strstr(at, word)); at += strlen(word))
+        count++;
+    return count;
+}
+
+/* Used in this block, or spoken of outside it: another block may need it. */
+static bool is_used(const struct writer *writer, const char *code, const struct symbols *symbols, const char *name)
 {
     for (size_t i = 0; i < symbols->reference_count; i++)
         if (strcmp(symbols->references[i], name) == 0)
             return true;
-    return false;
+    return count_of(writer->answer, name) > count_of(code, name);
 }
 
-/* A test tool that nothing uses: what was imported for the tests. */
-static bool is_left_over(const struct import_rules *rules, const struct symbols *symbols,
-                         const struct source_import *import)
+/* A part of the standard library or a test tool that nothing uses. What cannot be found stays, and is refused later; so
+ * does what changes the language itself ("from __future__ import x") or takes all names. */
+static bool is_left_over(const struct writer *writer, const struct import_rules *rules, const char *code,
+                         const struct symbols *symbols, const struct source_import *import)
 {
-    if (import_resolve(rules, "", import, false) || !import_resolve(rules, "", import, true))
+    const char *from = import_resolve(rules, "", import, true);
+    if (!from || (strcmp(from, "stdlib") != 0 && strcmp(from, "test tool") != 0) ||
+        strncmp(import->module, "__", 2) == 0)
         return false;
     for (size_t i = 0; i < import->name_count; i++)
-        if (is_used(symbols, import->aliases[i] ? import->aliases[i] : import->names[i]))
+        if (strcmp(import->names[i], "*") == 0 ||
+            is_used(writer, code, symbols, import->aliases[i] ? import->aliases[i] : import->names[i]))
             return false;
-    return import->name_count || !is_used(symbols, import->alias ? import->alias : import->module);
+    AUTO_FREE char *top = strndup(import->module, strcspn(import->module, "."));
+    return import->name_count || !top || !is_used(writer, code, symbols, import->alias ? import->alias : top);
 }
 
 static void cut(struct buf *out, const char *code, size_t *copied, size_t start, size_t end)
@@ -99,8 +114,8 @@ static void cut(struct buf *out, const char *code, size_t *copied, size_t start,
     *copied = end > *copied ? end : *copied;
 }
 
-/* Small models write tests and example imports beside the code. The tests are locked elsewhere, so these go, and with
- * them the test tools that nothing else uses. Heap. */
+/* Small models write tests beside the code, and imports that it does not need. The tests are locked elsewhere, so these
+ * go, and with them what nothing else uses. Heap. */
 static char *without_tests(const struct writer *writer, const char *code, struct error *err)
 {
     const struct language *language = stage_language(writer->pipeline, writer->run, err);
@@ -112,14 +127,13 @@ static char *without_tests(const struct writer *writer, const char *code, struct
     for (size_t i = 0; status == 0 && i < symbols.count; i++)
         if (is_test(writer, &symbols.items[i]))
             cut(&first, code, &copied, symbols.items[i].start, symbols.items[i].end);
-    bool had_tests = copied > 0;
     buf_puts(&first, code + copied);
     symbols_release(&symbols);
     copied = 0;
-    if (status == 0 && had_tests)
+    if (status == 0)
         status = symbols_parse(language, buf_text(&first), first.len, &symbols, err);
     for (size_t i = 0; status == 0 && i < symbols.import_count; i++)
-        if (is_left_over(rules, &symbols, &symbols.imports[i]))
+        if (is_left_over(writer, rules, code, &symbols, &symbols.imports[i]))
             cut(&second, buf_text(&first), &copied, symbols.imports[i].start, symbols.imports[i].end);
     buf_puts(&second, buf_text(&first) + copied);
     symbols_release(&symbols);
@@ -304,7 +318,7 @@ static int check_symbol(const struct writer *writer, struct error *err)
 int stage_apply_answer(struct pipeline *pipeline, struct run *run, const char *answer, const char *author,
                        struct error *err)
 {
-    struct writer writer = {pipeline, run, author};
+    struct writer writer = {pipeline, run, author, answer};
     json_auto_t *before = change_to_json(&run->change);
     AUTO_FREE char *text = answer_without_thinking(answer);
     if (!text)
@@ -318,4 +332,19 @@ int stage_apply_answer(struct pipeline *pipeline, struct run *run, const char *a
         run->change = restored;
     }
     return -1;
+}
+
+int stage_take_code(struct pipeline *pipeline, struct run *run, const json_t *written, struct error *err)
+{
+    const char *author = json_text_at(written, "author", "");
+    size_t index;
+    json_t *file;
+    json_array_foreach (json_object_get(written, "code"), index, file) {
+        const char *path = json_text_at(file, "path", ""), *content = json_text_at(file, "content", "");
+        if (change_put(&run->change, pipeline->tree, &pipeline->policy.forbidden_paths, path, content, strlen(content),
+                       FILE_CODE, author, err) < 0)
+            return -1;
+        run_credit(run, path, author);
+    }
+    return 0;
 }

@@ -13,17 +13,9 @@ enum { ASKS = 2 };
 static int take_witness(struct pipeline *pipeline, struct run *run, const json_t *kept, struct stage_result *result,
                         struct error *err)
 {
-    const char *author = json_text_at(kept, "author", "");
-    size_t index;
-    json_t *file;
-    json_array_foreach (json_object_get(kept, "code"), index, file) {
-        const char *path = json_text_at(file, "path", ""), *content = json_text_at(file, "content", "");
-        if (change_put(&run->change, pipeline->tree, &pipeline->policy.forbidden_paths, path, content, strlen(content),
-                       FILE_CODE, author, err) < 0)
-            return -1;
-        run_credit(run, path, author);
-    }
     long long agree = (long long)json_int_at(kept, "agree", 0), of = (long long)json_int_at(kept, "of", 0);
+    if (stage_take_code(pipeline, run, kept, err) < 0)
+        return -1;
     json_object_del(run->scratch, "implementation");
     return stage_end(result, VERDICT_PASSED, "the one that %lld of %lld independent implementations agree on", agree,
                      of);

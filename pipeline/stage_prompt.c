@@ -148,6 +148,8 @@ int stage_ask(struct pipeline *pipeline, struct run *run, const struct stage_que
     bool structured =
         question->schema && models_format(pipeline->models, question->role, question->step) == MODEL_JSON_SCHEMA;
     json_object_set_new(view, "structured", json_boolean(structured));
+    /* A small model does better with the definition alone, and copies tests that it is shown. */
+    json_object_set_new(view, "show_tests", json_boolean(structured || !json_object_get(view, "documented")));
     json_object_set_new(view, "whole_request", json_boolean(structured || !json_object_get(view, "documented")));
     AUTO_BUF struct buf system = BUF_INIT(KiB(64));
     AUTO_BUF struct buf prompt = BUF_INIT(PROMPT_MAX);

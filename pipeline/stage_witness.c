@@ -241,9 +241,22 @@ static void overrule(struct run *run, struct hearing *hearing, const struct agre
     }
 }
 
+static bool behaves_like(const struct hearing *hearing, size_t a, size_t b)
+{
+    return memcmp(hearing->witnesses[a].passed, hearing->witnesses[b].passed,
+                  json_array_size(hearing->tests) * sizeof(bool)) == 0;
+}
+
+/* The group's earliest goes on; its other members stand by, where their text is another one. */
 static void keep_implementation(struct run *run, const struct hearing *hearing, const struct agreement *agreement)
 {
     const struct witness *witness = &hearing->witnesses[agreement->chosen];
+    json_t *others = json_array();
+    for (size_t i = agreement->chosen + 1; i < hearing->count; i++)
+        if (behaves_like(hearing, i, agreement->chosen) && !json_equal(hearing->witnesses[i].code, witness->code))
+            json_array_append_new(others, json_pack("{s:O, s:s}", "code", hearing->witnesses[i].code, "author",
+                                                    hearing->witnesses[i].author));
+    json_object_set_new(run->scratch, "alternatives", others);
     json_object_set_new(run->scratch, "implementation",
                         json_pack("{s:O, s:s, s:I, s:I}", "code", witness->code, "author", witness->author, "agree",
                                   (json_int_t)agreement->members, "of", (json_int_t)hearing->count));
