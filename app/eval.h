@@ -88,6 +88,9 @@ bool eval_is_same(const json_t *a, const json_t *b);
 
 /* ---- what they say ---- */
 
+/* A boolean of the line ("hidden"), or a status ("proven"). */
+bool eval_holds(const json_t *line, const char *what);
+
 /* {"runs": [{model, templates, mode, …, tasks, status{}, rates{}, rounds, tokens{}, cost_usd{}, seconds{}}]}, one for
  * each way and model version. Owned by the caller. */
 json_t *eval_summary(const json_t *lines);

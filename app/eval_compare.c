@@ -1,4 +1,5 @@
 /* Two evaluations of the same tasks: what differs, and whether that may be chance. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "app/base/json.h"
@@ -22,20 +23,11 @@ static json_t *by_task(const json_t *lines, const char *which, struct error *err
     return json_incref(out);
 }
 
-static const struct {
-    const char *name, *status; /* a boolean of the line, or a status of it */
-} measures[] = {{"hidden", NULL}, {"first_try", NULL}, {"after_repair", NULL}, {"proven", "proven"}};
+static const char *const measures[] = {"hidden", "first_try", "after_repair", "proven"};
 
 enum { MEASURES = sizeof measures / sizeof measures[0] };
 
-static bool holds(const json_t *line, size_t measure)
-{
-    if (measures[measure].status)
-        return strcmp(json_text_at(line, "status", ""), measures[measure].status) == 0;
-    return json_true_at(line, measures[measure].name);
-}
-
-static json_t *measure_both(const json_t *a, const json_t *b, size_t measure)
+static json_t *measure_both(const json_t *a, const json_t *b, const char *measure)
 {
     json_t *only_a = json_array(), *only_b = json_array(), *left;
     json_int_t both = 0, neither = 0;
@@ -44,7 +36,7 @@ static json_t *measure_both(const json_t *a, const json_t *b, size_t measure)
         const json_t *right = json_object_get(b, id);
         if (!right)
             continue;
-        bool in_a = holds(left, measure), in_b = holds(right, measure);
+        bool in_a = eval_holds(left, measure), in_b = eval_holds(right, measure);
         both += in_a && in_b;
         neither += !in_a && !in_b;
         if (in_a != in_b)
@@ -52,40 +44,37 @@ static json_t *measure_both(const json_t *a, const json_t *b, size_t measure)
     }
     json_int_t a_alone = (json_int_t)json_array_size(only_a), b_alone = (json_int_t)json_array_size(only_b);
     double p = stats_mcnemar((size_t)a_alone, (size_t)b_alone);
-    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:f}", "name", measures[measure].name, "a", both + a_alone,
-                     "b", both + b_alone, "both", both, "neither", neither, "only_a", only_a, "only_b", only_b, "p", p);
+    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:f}", "name", measure, "a", both + a_alone, "b",
+                     both + b_alone, "both", both, "neither", neither, "only_a", only_a, "only_b", only_b, "p", p);
 }
 
-/* A single shot has no locked tests, and so nothing to say of them. */
-static bool is_told(const json_t *results, size_t measure)
+/* A single shot has no locked tests, and so nothing to say but of the hidden one. */
+static bool is_told(const json_t *results, const char *measure)
 {
     const json_t *any = json_object_iter_value(json_object_iter((json_t *)results));
-    if (measures[measure].status)
-        return strcmp(json_text_at(any, "mode", ""), "single-shot") != 0;
-    return json_is_boolean(json_object_get(any, measures[measure].name));
+    return strcmp(measure, "hidden") == 0 || strcmp(json_text_at(any, "mode", ""), "single-shot") != 0;
 }
 
 /* Tokens of B for one of A, at the median task and in all. */
 static json_t *tokens_ratio(const json_t *a, const json_t *b)
 {
-    json_auto_t *ratios = json_array();
     json_t *left;
     const char *id;
-    double sums[2] = {0, 0}, values[4096];
+    double sums[2] = {0, 0}, *ratios = calloc(json_object_size(a) + 1, sizeof *ratios);
     size_t count = 0;
     json_object_foreach ((json_t *)a, id, left) {
         const json_t *right = json_object_get(b, id);
         double one = (double)(json_int_at(left, "tokens_in", 0) + json_int_at(left, "tokens_out", 0));
         double other = (double)(json_int_at(right, "tokens_in", 0) + json_int_at(right, "tokens_out", 0));
-        if (!right || one <= 0)
+        if (!ratios || !right || one <= 0)
             continue;
         sums[0] += one;
         sums[1] += other;
-        if (count < sizeof values / sizeof values[0])
-            values[count++] = other / one;
+        ratios[count++] = other / one;
     }
-    return json_pack("{s:f, s:f}", "median", stats_quantile(values, count, 0.5), "total",
-                     sums[0] > 0 ? sums[1] / sums[0] : 0.0);
+    double median = ratios ? stats_quantile(ratios, count, 0.5) : 0;
+    free(ratios);
+    return json_pack("{s:f, s:f}", "median", median, "total", sums[0] > 0 ? sums[1] / sums[0] : 0.0);
 }
 
 json_t *eval_compare(const json_t *a, const json_t *b, struct error *err)
@@ -104,8 +93,8 @@ json_t *eval_compare(const json_t *a, const json_t *b, struct error *err)
     }
     json_t *rates = json_array();
     for (size_t i = 0; i < MEASURES; i++)
-        if (is_told(left, i) && is_told(right, i))
-            json_array_append_new(rates, measure_both(left, right, i));
+        if (is_told(left, measures[i]) && is_told(right, measures[i]))
+            json_array_append_new(rates, measure_both(left, right, measures[i]));
     return json_pack("{s:I, s:I, s:I, s:o, s:o}", "tasks", common, "only_in_a",
                      (json_int_t)json_object_size(left) - common, "only_in_b",
                      (json_int_t)json_object_size(right) - common, "tokens_b_per_a", tokens_ratio(left, right), "rates",

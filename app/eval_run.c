@@ -68,11 +68,13 @@ json_t *eval_identity(const struct eval_setup *setup)
 
 /* ---- what is seen of a run ---- */
 
+enum met { NOT_YET, PASSED, FAILED };
+
 struct watch {
     const struct eval_setup *setup;
     const char *stage; /* that runs now */
     int round;
-    enum { NOT_YET, PASSED, FAILED } static_first, green_first;
+    enum met static_first, green_first;
     json_t *versions; /* of the models that answered */
 };
 
@@ -98,11 +100,11 @@ static int on_end(void *context, int64_t id, const char *status, const char *det
     (void)snapshot;
     (void)err;
     bool is_static = strcmp(watch->stage, "static") == 0, is_green = strcmp(watch->stage, "green") == 0;
-    int passed = strcmp(status, "passed") == 0 ? PASSED : FAILED;
+    enum met met = strcmp(status, "passed") == 0 ? PASSED : FAILED;
     if (watch->round == 0 && is_static && watch->static_first == NOT_YET)
-        watch->static_first = passed;
+        watch->static_first = met;
     if (watch->round == 0 && is_green && watch->green_first == NOT_YET)
-        watch->green_first = passed;
+        watch->green_first = met;
     return 0;
 }
 

@@ -9,52 +9,25 @@
 
 /* ---- rates ---- */
 
-static bool is_status(const json_t *line, const char *status)
+bool eval_holds(const json_t *line, const char *what)
 {
-    return strcmp(json_text_at(line, "status", ""), status) == 0;
-}
-
-static bool first_try(const json_t *line)
-{
-    return json_true_at(line, "first_try");
-}
-static bool after_repair(const json_t *line)
-{
-    return json_true_at(line, "after_repair");
-}
-static bool passes_static(const json_t *line)
-{
-    return json_true_at(line, "static");
-}
-static bool is_rejected(const json_t *line)
-{
-    return is_status(line, "rejected");
-}
-static bool passes_hidden(const json_t *line)
-{
-    return json_true_at(line, "hidden");
-}
-static bool is_proven(const json_t *line)
-{
-    return is_status(line, "proven");
+    return json_true_at(line, what) || strcmp(json_text_at(line, "status", ""), what) == 0;
 }
 
 /* Each rate: of the lines that `of` holds for (NULL: all), the share that `has` holds for. */
 static const struct rate {
-    const char *name;
-    bool (*has)(const json_t *line);
-    bool (*of)(const json_t *line);
+    const char *name, *has, *of;
     bool pipeline_only;
     const char *help;
 } rates[] = {
-    {"first_try", first_try, NULL, true, "the first implementation passed the locked tests"},
-    {"after_repair", after_repair, NULL, true, "the code passed the locked tests in the end"},
-    {"static", passes_static, NULL, true, "the first implementation passed the static gate"},
-    {"rejected", is_rejected, NULL, false, "stopped by a check that fails closed"},
-    {"proven", is_proven, NULL, true, "called proven"},
-    {"hidden", passes_hidden, NULL, false, "the final code passes the hidden test"},
-    {"precision", passes_hidden, is_proven, true, "of what was called proven, passes the hidden test"},
-    {"recall", is_proven, passes_hidden, true, "of what passes the hidden test, was called proven"},
+    {"first_try", "first_try", NULL, true, "the first implementation passed the locked tests"},
+    {"after_repair", "after_repair", NULL, true, "the code passed the locked tests in the end"},
+    {"static", "static", NULL, true, "the first implementation passed the static gate"},
+    {"rejected", "rejected", NULL, false, "stopped by a check that fails closed"},
+    {"proven", "proven", NULL, true, "called proven"},
+    {"hidden", "hidden", NULL, false, "the final code passes the hidden test"},
+    {"precision", "hidden", "proven", true, "of what was called proven, passes the hidden test"},
+    {"recall", "proven", "hidden", true, "of what passes the hidden test, was called proven"},
 };
 
 enum { RATE_COUNT = sizeof rates / sizeof rates[0] };
@@ -76,9 +49,9 @@ static json_t *rates_of(const json_t *lines, bool single_shot)
         if (rates[i].pipeline_only && single_shot)
             continue;
         json_array_foreach (lines, index, line)
-            if (!rates[i].of || rates[i].of(line)) {
+            if (!rates[i].of || eval_holds(line, rates[i].of)) {
                 of++;
-                passed += rates[i].has(line);
+                passed += eval_holds(line, rates[i].has);
             }
         json_object_set_new(out, rates[i].name, share(passed, of));
     }

@@ -47,26 +47,6 @@ static const struct stage *stage_find(const char *name)
     return NULL;
 }
 
-struct hooks {
-    struct pipeline *pipeline;
-    struct run *run;
-};
-
-static void on_call(void *context, const struct model_call *call)
-{
-    struct hooks *hooks = context;
-    hooks->run->tokens_in += call->tokens_in;
-    hooks->run->tokens_out += call->tokens_out;
-    hooks->run->cost_usd += call->cost_usd;
-    hooks->pipeline->journal.model_call(hooks->pipeline->journal.context, hooks->pipeline->stage_id, call);
-}
-
-static bool is_cancelled(void *context)
-{
-    const struct journal *journal = &((struct hooks *)context)->pipeline->journal;
-    return journal->cancelled(journal->context);
-}
-
 static const char *verdict_status(enum verdict verdict)
 {
     static const char *const statuses[] = {
@@ -88,7 +68,7 @@ static int go_to(struct run *run, const char *stage, struct error *err)
 static int try_stage(struct pipeline *pipeline, struct run *run, const struct stage *stage, struct stage_result *result,
                      struct error *err)
 {
-    if (is_cancelled(&(struct hooks){pipeline, run}))
+    if (pipeline->journal.cancelled(pipeline->journal.context))
         return error_set(err, ERROR_CANCELLED, "cancelled");
     struct error failure = {0};
     if (stage->run(pipeline, run, result, &failure) == 0)
@@ -136,8 +116,8 @@ static int run_stage(struct pipeline *pipeline, struct run *run, const struct st
 
 int pipeline_run(struct pipeline *pipeline, struct run *run, struct error *err)
 {
-    struct hooks hooks = {pipeline, run};
-    models_set_hooks(pipeline->models, on_call, is_cancelled, &hooks);
+    struct stage_hooks hooks = {pipeline, run};
+    stage_hook_models(&hooks);
     int status = 0, steps = 0;
     while (status == 0 && !(run->next_stage && !*run->next_stage)) {
         const struct stage *stage = stage_find(run->next_stage ? run->next_stage : stages[0].name);
@@ -149,6 +129,6 @@ int pipeline_run(struct pipeline *pipeline, struct run *run, struct error *err)
         else
             status = run_stage(pipeline, run, stage, err);
     }
-    models_set_hooks(pipeline->models, NULL, NULL, NULL);
+    stage_unhook_models(&hooks);
     return status;
 }

@@ -1,31 +1,9 @@
 /* The baseline that the pipeline is measured against: what the model says at first. */
-#include <stdlib.h>
-
 #include "app/base/clock.h"
 #include "app/base/template.h"
 #include "pipeline/stage.h"
 
 enum { ANSWER_TOKENS = 600, PROMPT_MAX = 256 * 1024 };
-
-struct hooks {
-    struct pipeline *pipeline;
-    struct run *run;
-};
-
-static void on_call(void *context, const struct model_call *call)
-{
-    struct hooks *hooks = context;
-    hooks->run->tokens_in += call->tokens_in;
-    hooks->run->tokens_out += call->tokens_out;
-    hooks->run->cost_usd += call->cost_usd;
-    hooks->pipeline->journal.model_call(hooks->pipeline->journal.context, hooks->pipeline->stage_id, call);
-}
-
-static bool is_cancelled(void *context)
-{
-    const struct journal *journal = &((struct hooks *)context)->pipeline->journal;
-    return journal->cancelled(journal->context);
-}
 
 static int ask(struct pipeline *pipeline, const struct run *run, const char *task, struct model_answer *answer,
                struct error *err)
@@ -58,7 +36,7 @@ static int take(struct pipeline *pipeline, struct run *run, const struct model_a
 
 int pipeline_single_shot(struct pipeline *pipeline, struct run *run, const char *task, struct error *err)
 {
-    struct hooks hooks = {pipeline, run};
+    struct stage_hooks hooks = {pipeline, run};
     struct model_answer answer = {0};
     const struct language *language = stage_language(pipeline, run, err);
     if (!language)
@@ -66,9 +44,9 @@ int pipeline_single_shot(struct pipeline *pipeline, struct run *run, const char 
     if (!run->spec.file || !run->spec.signature || !spec_set_signature(&run->spec, language, run->spec.signature))
         return error_set(err, ERROR_INPUT, "the task names no signature or no file");
     int64_t started = clock_monotonic_ms();
-    models_set_hooks(pipeline->models, on_call, is_cancelled, &hooks);
+    stage_hook_models(&hooks);
     int status = ask(pipeline, run, task, &answer, err);
-    models_set_hooks(pipeline->models, NULL, NULL, NULL);
+    stage_unhook_models(&hooks);
     run->elapsed_ms += clock_monotonic_ms() - started;
     if (status == 0)
         status = take(pipeline, run, &answer);

@@ -43,6 +43,14 @@ const struct language *stage_language(const struct pipeline *pipeline, const str
 
 /* ---- models ---- */
 
+/* What models cost is added to this run and told to the journal until stage_unhook_models(); the struct is borrowed. */
+struct stage_hooks {
+    struct pipeline *pipeline;
+    struct run *run;
+};
+void stage_hook_models(struct stage_hooks *hooks);
+void stage_unhook_models(struct stage_hooks *hooks);
+
 struct stage_question {
     enum model_role role;
     size_t step; /* on the role's route */

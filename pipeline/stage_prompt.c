@@ -11,6 +11,35 @@
 
 enum { MAX_REMARKS = 8, PROMPT_MAX = 512 * 1024 };
 
+/* ---- what it costs ---- */
+
+static void on_call(void *context, const struct model_call *call)
+{
+    struct stage_hooks *hooks = context;
+    hooks->run->tokens_in += call->tokens_in;
+    hooks->run->tokens_out += call->tokens_out;
+    hooks->run->cost_usd += call->cost_usd;
+    hooks->pipeline->journal.model_call(hooks->pipeline->journal.context, hooks->pipeline->stage_id, call);
+}
+
+static bool is_cancelled(void *context)
+{
+    const struct journal *journal = &((struct stage_hooks *)context)->pipeline->journal;
+    return journal->cancelled(journal->context);
+}
+
+void stage_hook_models(struct stage_hooks *hooks)
+{
+    models_set_hooks(hooks->pipeline->models, on_call, is_cancelled, hooks);
+}
+
+void stage_unhook_models(struct stage_hooks *hooks)
+{
+    models_set_hooks(hooks->pipeline->models, NULL, NULL, NULL);
+}
+
+/* ---- the view ---- */
+
 /* Text from outside is put between marks that carry a digest of that very text, so that it cannot contain its own end.
  */
 static json_t *fenced_text(const char *text)
@@ -138,6 +167,8 @@ json_t *stage_prompt_view(const struct pipeline *pipeline, const struct run *run
     json_object_set_new(view, "has_pieces", json_boolean(json_array_size(json_object_get(run->context, "pieces")) > 0));
     return view;
 }
+
+/* ---- asking ---- */
 
 int stage_ask(struct pipeline *pipeline, struct run *run, const struct stage_question *question,
               struct model_answer *answer, struct error *err)

@@ -166,6 +166,11 @@ static bool has_task(const struct eval_tasks *tasks, const char *id)
     return false;
 }
 
+static long number_of(const struct eval_task *task)
+{
+    return strtol(task->id + 2, NULL, 10);
+}
+
 static void a_larger_sample_of_the_same_seed_holds_the_smaller(void **state)
 {
     struct eval_tasks few = {0}, more = {0}, other = {0}, all = {0};
@@ -182,7 +187,7 @@ static void a_larger_sample_of_the_same_seed_holds_the_smaller(void **state)
     size_t shared = 0;
     for (size_t i = 0; i < few.count; i++) {
         assert_true(has_task(&more, few.items[i].id));
-        assert_true(i == 0 || atoi(few.items[i - 1].id + 2) < atoi(few.items[i].id + 2)); /* in the file's order */
+        assert_true(i == 0 || number_of(&few.items[i - 1]) < number_of(&few.items[i])); /* in the file's order */
         shared += has_task(&other, few.items[i].id);
     }
     assert_true(shared < 10);
