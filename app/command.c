@@ -140,7 +140,9 @@ static int add_stage(const struct call *call, const struct job *job, json_t *vie
     return 0;
 }
 
-static int run_status(const struct call *call, struct error *err)
+/* Does something with the thread's job, or says that there is none. */
+static int with_job(const struct call *call,
+                    int (*obey)(const struct call *call, const struct job *job, struct error *err), struct error *err)
 {
     struct job job;
     bool found;
@@ -148,10 +150,20 @@ static int run_status(const struct call *call, struct error *err)
         return -1;
     if (!found)
         return say_no_job(call, err);
-    json_auto_t *view = view_of(call, &job);
-    int status = add_stage(call, &job, view, err);
+    int status = obey(call, &job, err);
     job_release(&job);
-    return status < 0 ? -1 : say(call, "status", view, err);
+    return status;
+}
+
+static int tell_status(const struct call *call, const struct job *job, struct error *err)
+{
+    json_auto_t *view = view_of(call, job);
+    return add_stage(call, job, view, err) < 0 ? -1 : say(call, "status", view, err);
+}
+
+static int run_status(const struct call *call, struct error *err)
+{
+    return with_job(call, tell_status, err);
 }
 
 static bool has_ended(const struct job *job)
@@ -194,15 +206,7 @@ static int cancel_job(const struct call *call, const struct job *job, struct err
 
 static int run_cancel(const struct call *call, struct error *err)
 {
-    struct job job;
-    bool found;
-    if (trigger_find_job(call->trigger, &job, &found, err) < 0)
-        return -1;
-    if (!found)
-        return say_no_job(call, err);
-    int status = cancel_job(call, &job, err);
-    job_release(&job);
-    return status;
+    return with_job(call, cancel_job, err);
 }
 
 /* What ended without an outcome goes on where it stood; what has one starts afresh. */
@@ -234,15 +238,7 @@ static int retry_job(const struct call *call, const struct job *job, struct erro
 
 static int run_retry(const struct call *call, struct error *err)
 {
-    struct job job;
-    bool found;
-    if (trigger_find_job(call->trigger, &job, &found, err) < 0)
-        return -1;
-    if (!found)
-        return say_no_job(call, err);
-    int status = retry_job(call, &job, err);
-    job_release(&job);
-    return status;
+    return with_job(call, retry_job, err);
 }
 
 static int run_help(const struct call *call, struct error *err)
