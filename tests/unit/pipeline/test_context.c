@@ -12,28 +12,9 @@
 #include "app/base/fs.h"
 #include "app/base/json.h"
 #include "pipeline/context.h"
+#include "tests/unit/pipeline/python.h"
 
-static struct languages *languages;
-static const struct language *python;
 static char *tree;
-
-static int load(void **state)
-{
-    (void)state;
-    struct error err = {0};
-    languages = languages_load(&err);
-    if (!languages)
-        fail_msg("%s", err.message);
-    python = languages_by_name(languages, "python");
-    return python ? 0 : -1;
-}
-
-static int unload(void **state)
-{
-    (void)state;
-    languages_free(languages);
-    return 0;
-}
 
 static void put(const char *path, const char *text)
 {
@@ -279,5 +260,5 @@ int main(void)
         cmocka_unit_test(test_what_people_cannot_see_is_taken_out),
         cmocka_unit_test(test_cleaning_is_quick_on_marks_that_never_close),
     };
-    return cmocka_run_group_tests(tests, load, unload);
+    return cmocka_run_group_tests(tests, python_load, python_unload);
 }

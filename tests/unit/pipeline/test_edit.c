@@ -11,27 +11,7 @@
 #include "app/base/fs.h"
 #include "pipeline/edit.h"
 #include "pipeline/symbols.h"
-
-static struct languages *languages;
-static const struct language *python;
-
-static int load(void **state)
-{
-    (void)state;
-    struct error err = {0};
-    languages = languages_load(&err);
-    if (!languages)
-        fail_msg("%s", err.message);
-    python = languages_by_name(languages, "python");
-    return python ? 0 : -1;
-}
-
-static int unload(void **state)
-{
-    (void)state;
-    languages_free(languages);
-    return 0;
-}
+#include "tests/unit/pipeline/python.h"
 
 /* ---- blocks ---- */
 
@@ -663,5 +643,5 @@ int main(void)
         cmocka_unit_test(test_create_makes_a_file),
         cmocka_unit_test(test_every_other_byte_stays_over_the_standard_library),
     };
-    return cmocka_run_group_tests(tests, load, unload);
+    return cmocka_run_group_tests(tests, python_load, python_unload);
 }

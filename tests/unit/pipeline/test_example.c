@@ -11,27 +11,7 @@
 #include "app/base/fs.h"
 #include "app/base/proc.h"
 #include "pipeline/example.h"
-
-static struct languages *languages;
-static const struct language *python;
-
-static int load(void **state)
-{
-    (void)state;
-    struct error err = {0};
-    languages = languages_load(&err);
-    if (!languages)
-        fail_msg("%s", err.message);
-    python = languages_by_name(languages, "python");
-    return python ? 0 : -1;
-}
-
-static int unload(void **state)
-{
-    (void)state;
-    languages_free(languages);
-    return 0;
-}
+#include "tests/unit/pipeline/python.h"
 
 static const struct {
     const char *what;
@@ -190,5 +170,5 @@ int main(void)
         cmocka_unit_test(test_the_header_imports_each_top_level_name_once),
         cmocka_unit_test(test_the_tests_tell_right_from_wrong),
     };
-    return cmocka_run_group_tests(tests, load, unload);
+    return cmocka_run_group_tests(tests, python_load, python_unload);
 }

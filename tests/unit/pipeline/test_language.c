@@ -13,28 +13,9 @@
 #include "app/base/proc.h"
 #include "pipeline/grammar.h"
 #include "pipeline/language.h"
+#include "tests/unit/pipeline/python.h"
 
-static struct languages *languages;
-static const struct language *python;
 static char *tree;
-
-static int load(void **state)
-{
-    (void)state;
-    struct error err = {0};
-    languages = languages_load(&err);
-    if (!languages)
-        fail_msg("%s", err.message);
-    python = languages_by_name(languages, "python");
-    return python ? 0 : -1;
-}
-
-static int unload(void **state)
-{
-    (void)state;
-    languages_free(languages);
-    return 0;
-}
 
 static int make_tree(void **state)
 {
@@ -385,5 +366,5 @@ int main(void)
         IN_TREE(test_the_probe_reads_setup_py_that_builds_its_lists_in_circles),
         IN_TREE(test_an_empty_tree_declares_nothing),
     };
-    return cmocka_run_group_tests(tests, load, unload);
+    return cmocka_run_group_tests(tests, python_load, python_unload);
 }

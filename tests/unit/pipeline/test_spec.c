@@ -9,36 +9,25 @@
 
 #include "app/base/buf.h"
 #include "pipeline/spec.h"
+#include "tests/unit/pipeline/python.h"
 
-static int load(void **state)
-{
-    struct error err = {0};
-    *state = languages_load(&err);
-    return *state ? 0 : -1;
-}
-
-static int unload(void **state)
-{
-    languages_free(*state);
-    return 0;
-}
-
-static struct spec read_spec(void **state, const char *text)
+static struct spec read_spec(const char *text)
 {
     struct spec spec;
     struct error err = {0};
-    if (spec_read(*state, "A title", text, &spec, &err) < 0)
+    if (spec_read(languages, "A title", text, &spec, &err) < 0)
         fail_msg("%s", err.message);
     return spec;
 }
 
 static void headings_become_fields(void **state)
 {
-    struct spec spec = read_spec(state, "### Signature\n\n```python\nslugify(text: str) -> str\n```\n\n"
-                                        "### BEHAVIOR\n\nMakes a slug.\n\nTwo paragraphs.\n\n"
-                                        "## Acceptance criteria:\n- [ ] lower case\n* no spaces\n3. not empty\n\n"
-                                        "#### Target\n`src/shop/text.py` (new)\n\n### Language\nPython3\n\n"
-                                        "### Kind\nFunction\n\n### Pattern\n_No response_\n");
+    (void)state;
+    struct spec spec = read_spec("### Signature\n\n```python\nslugify(text: str) -> str\n```\n\n"
+                                 "### BEHAVIOR\n\nMakes a slug.\n\nTwo paragraphs.\n\n"
+                                 "## Acceptance criteria:\n- [ ] lower case\n* no spaces\n3. not empty\n\n"
+                                 "#### Target\n`src/shop/text.py` (new)\n\n### Language\nPython3\n\n"
+                                 "### Kind\nFunction\n\n### Pattern\n_No response_\n");
     assert_string_equal(spec.signature, "slugify(text: str) -> str");
     assert_string_equal(spec.behaviour, "Makes a slug.\n\nTwo paragraphs.");
     assert_string_equal(spec.file, "src/shop/text.py");
@@ -53,21 +42,24 @@ static void headings_become_fields(void **state)
 
 static void text_before_the_first_heading_is_behaviour(void **state)
 {
-    struct spec spec = read_spec(state, "Please add it.\n\n# Behaviour\nIt adds.\n# Something else\nnoise\n");
+    (void)state;
+    struct spec spec = read_spec("Please add it.\n\n# Behaviour\nIt adds.\n# Something else\nnoise\n");
     assert_string_equal(spec.behaviour, "Please add it.\n\nIt adds.");
     spec_release(&spec);
 }
 
 static void an_unknown_language_is_refused_with_its_name(void **state)
 {
+    (void)state;
     struct spec spec;
     struct error err = {0};
-    assert_int_equal(spec_read(*state, "", "# Language\nCobol\n", &spec, &err), -1);
+    assert_int_equal(spec_read(languages, "", "# Language\nCobol\n", &spec, &err), -1);
     assert_non_null(strstr(err.message, "Cobol"));
 }
 
 static void signatures_are_read_as_people_write_them(void **state)
 {
+    (void)state;
     static const struct {
         const char *written, *signature, *symbol;
     } cases[] = {
@@ -79,7 +71,6 @@ static void signatures_are_read_as_people_write_them(void **state)
         {"please make it fast", NULL, NULL},
         {"", NULL, NULL},
     };
-    const struct language *python = languages_by_name(*state, "python");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct spec spec = {0};
         bool found = spec_set_signature(&spec, python, cases[i].written);
@@ -94,6 +85,7 @@ static void signatures_are_read_as_people_write_them(void **state)
 
 static void a_signature_is_found_in_prose(void **state)
 {
+    (void)state;
     static const struct {
         const char *text, *symbol;
     } cases[] = {
@@ -103,9 +95,8 @@ static void a_signature_is_found_in_prose(void **state)
         {"`total(prices)` is an expression, so it may be an example", NULL},
         {"nothing here", NULL},
     };
-    const struct language *python = languages_by_name(*state, "python");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct spec spec = read_spec(state, cases[i].text);
+        struct spec spec = read_spec(cases[i].text);
         assert_int_equal(spec_find_signature(&spec, python), cases[i].symbol != NULL);
         if (cases[i].symbol)
             assert_string_equal(spec.symbol, cases[i].symbol);
@@ -169,9 +160,9 @@ static const struct {
 
 static void examples_are_taken_exactly_as_given(void **state)
 {
-    const struct language *python = languages_by_name(*state, "python");
+    (void)state;
     for (size_t i = 0; i < sizeof example_cases / sizeof example_cases[0]; i++) {
-        struct spec spec = read_spec(state, example_cases[i].text);
+        struct spec spec = read_spec(example_cases[i].text);
         struct error err = {0};
         spec.symbol = strdup("f");
         if (!spec.signature)
@@ -194,8 +185,8 @@ static void examples_are_taken_exactly_as_given(void **state)
 
 static void a_spec_survives_as_json(void **state)
 {
-    struct spec spec = read_spec(state, "# Signature\nf(x)\n# Acceptance criteria\n- one\n# Examples\n`f(1)` -> `2`\n");
-    const struct language *python = languages_by_name(*state, "python");
+    (void)state;
+    struct spec spec = read_spec("# Signature\nf(x)\n# Acceptance criteria\n- one\n# Examples\n`f(1)` -> `2`\n");
     struct spec copy = {0};
     struct error err = {0};
     assert_true(spec_set_signature(&spec, python, spec.signature));
@@ -222,5 +213,5 @@ int main(void)
         cmocka_unit_test(examples_are_taken_exactly_as_given),
         cmocka_unit_test(a_spec_survives_as_json),
     };
-    return cmocka_run_group_tests_name("spec", tests, load, unload);
+    return cmocka_run_group_tests_name("spec", tests, python_load, python_unload);
 }

@@ -12,27 +12,7 @@
 #include "app/base/fs.h"
 #include "app/base/proc.h"
 #include "pipeline/symbols.h"
-
-static struct languages *languages;
-static const struct language *python;
-
-static int load(void **state)
-{
-    (void)state;
-    struct error err = {0};
-    languages = languages_load(&err);
-    if (!languages)
-        fail_msg("%s", err.message);
-    python = languages_by_name(languages, "python");
-    return python ? 0 : -1;
-}
-
-static int unload(void **state)
-{
-    (void)state;
-    languages_free(languages);
-    return 0;
-}
+#include "tests/unit/pipeline/python.h"
 
 static struct symbols parse(const char *text)
 {
@@ -526,5 +506,5 @@ int main(void)
         cmocka_unit_test(test_expressions_are_told_apart),
         cmocka_unit_test(test_the_standard_library_reads_as_python_reads_it),
     };
-    return cmocka_run_group_tests(tests, load, unload);
+    return cmocka_run_group_tests(tests, python_load, python_unload);
 }
