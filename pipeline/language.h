@@ -66,6 +66,7 @@ struct language {
         char *placeholder;           /* what an empty body holds: pass */
         char *import_module;         /* a statement that takes a whole module: view: module, alias */
         char *import_names;          /* a statement that takes names: view: module, names */
+        char *lazy_annotations;      /* an import that keeps a file's annotations from being evaluated. NULL: none */
         struct yaml_texts receivers; /* first parameters that show a method: self, cls */
         char *file_comment;          /* regular expressions (POSIX extended): first lines that belong to the file */
         char *further;               /* … on decorators: one more definition of the same name, as an overload */

@@ -68,6 +68,7 @@ static const struct yaml_field layout_fields[] = {
     NEEDED(layout.indent, "indent", "one step of indentation"),
     TEXT(layout.placeholder, "placeholder", "what an empty body holds"),
     TEXT(layout.import_module, "import_module", "an import statement; view: module, alias"),
+    TEXT(layout.lazy_annotations, "lazy_annotations", "an import that keeps annotations from being evaluated"),
     TEXT(layout.import_names, "import_names", "an import statement; view: module, names"),
     TEXTS(layout.receivers, "receivers", "first parameters of methods"),
     TEXT(layout.file_comment, "file_comment", "first lines that belong to the file"),

@@ -15,6 +15,7 @@
 #include "pipeline/example.h"
 #include "pipeline/symbols.h"
 #include "pipeline/testfile.h"
+#include "pipeline/testfile_names.h"
 
 /* Tests that are taken of one answer, and the tokens that they may need: small models go on and on. */
 enum { ASKS = 2, MAX_WRITTEN = 8, FIRST_TOKENS = 700, MAX_FILE = 512 * 1024 };
@@ -113,11 +114,27 @@ static bool symbol_exists(struct pipeline *pipeline, const struct run *run, cons
     return exists;
 }
 
+/* Names in the signature must not break the file: annotations are not evaluated, and what a default value needs is
+ * imported where the request or the file says from where. Before the stub is rendered. */
+static void add_stub_imports(const struct testfile *file, const char *signature, struct buf *stub)
+{
+    const char *lazy = file->language->layout.lazy_annotations;
+    AUTO_FREE char *code = text_format("%s\n    pass\n", signature);
+    json_auto_t *imports = code ? testfile_imports_for(file, file->target, code) : NULL;
+    size_t index;
+    json_t *statement;
+    buf_printf(stub, "%s\n", lazy ? lazy : "");
+    json_array_foreach (imports, index, statement)
+        buf_printf(stub, "%s\n", json_string_value(statement));
+}
+
 /* The target with a stub of the symbol that only fails; NULL where the language has none, or for a class (which would
  * fail on import). */
-static char *stub_text(struct pipeline *pipeline, const struct run *run, const struct language *language)
+static char *stub_text(struct pipeline *pipeline, const struct run *run, const struct testfile *file)
 {
+    const struct language *language = file->language;
     AUTO_BUF struct buf base = BUF_INIT(MiB(4)), stub = BUF_INIT(KiB(64)), out = BUF_INIT(MiB(4));
+    add_stub_imports(file, run->spec.signature, &stub);
     json_auto_t *view = json_pack("{s:s}", "signature", run->spec.signature);
     struct symbols symbols = {0};
     if (!language->stub || template_render((struct template_source){"stub", language->stub, strlen(language->stub)},
@@ -205,7 +222,7 @@ static int sift(struct pipeline *pipeline, const struct run *run, const struct l
                 struct testfile *file, struct sieve *sieve, struct error *err)
 {
     bool exists = symbol_exists(pipeline, run, language);
-    AUTO_FREE char *stub = exists ? NULL : stub_text(pipeline, run, language);
+    AUTO_FREE char *stub = exists ? NULL : stub_text(pipeline, run, file);
     json_t *passing = exists ? sieve->on_base : sieve->vacuous;
     do {
         if (try_tests(pipeline, run, language, file, stub, sieve, passing, err) < 0)

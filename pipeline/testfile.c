@@ -13,6 +13,7 @@
 #include "pipeline/edit.h"
 #include "pipeline/example.h"
 #include "pipeline/symbols.h"
+#include "pipeline/testfile_names.h"
 
 enum { MAX_FILE = 512 * 1024, MAX_NAMES = 100 };
 
@@ -46,11 +47,11 @@ static char *free_path(const struct language *language, const char *tree, const 
     return NULL;
 }
 
-static int render_header(struct testfile *file, const char *module, struct error *err)
+static int render_header(struct testfile *file, struct error *err)
 {
     AUTO_BUF struct buf header = BUF_INIT(KiB(16));
     struct yaml_texts symbols = {&file->symbol, 1};
-    if (example_header_render(file->language, module, &symbols, &header, err) < 0)
+    if (example_header_render(file->language, file->module, &symbols, &header, err) < 0)
         return -1;
     file->text = buf_steal(&header, NULL);
     file->trusted_text = file->text ? strdup(file->text) : NULL;
@@ -61,10 +62,14 @@ int testfile_init(struct testfile *file, const struct language *language, const 
                   const char *tree, const struct spec *spec, struct error *err)
 {
     struct testfile fresh = {.language = language, .rules = rules, .spec = spec, .undecided = json_array()};
-    AUTO_FREE char *module = language_module_of(language, tree, spec->file);
+    AUTO_BUF struct buf target = BUF_INIT(MiB(4));
+    if (fs_read_beneath(tree, spec->file, &target, NULL) < 0)
+        buf_clear(&target);
+    fresh.target = strdup(buf_text(&target));
+    fresh.module = language_module_of(language, tree, spec->file);
     fresh.symbol = strndup(spec->symbol, strcspn(spec->symbol, "."));
     fresh.path = free_path(language, tree, spec->symbol, err);
-    if (!module || !fresh.symbol || !fresh.path || render_header(&fresh, module, err) < 0) {
+    if (!fresh.target || !fresh.module || !fresh.symbol || !fresh.path || render_header(&fresh, err) < 0) {
         testfile_release(&fresh);
         return error_wrap(err, "start the test file");
     }
@@ -99,6 +104,8 @@ void testfile_release(struct testfile *file)
     free(file->text);
     free(file->trusted_text);
     free(file->symbol);
+    free(file->module);
+    free(file->target);
     json_decref(file->undecided);
     *file = (struct testfile){0};
 }
@@ -121,9 +128,29 @@ static int add_block(struct testfile *file, const char *code, struct error *err)
     return take_text(file, &out, err);
 }
 
+static int add_import(struct testfile *file, char *statement, struct error *err)
+{
+    AUTO_BUF struct buf out = BUF_INIT(MAX_FILE);
+    struct edit edit = {.kind = EDIT_IMPORT, .path = file->path, .code = statement};
+    if (edit_apply(file->language, file->text, strlen(file->text), &edit, &out, NULL) < 0)
+        return 0; /* the file is as good without it */
+    return take_text(file, &out, err);
+}
+
+static int add_missing_imports(struct testfile *file, const char *code, struct error *err)
+{
+    json_auto_t *imports = testfile_imports_for(file, file->text, code);
+    size_t index;
+    json_t *statement;
+    json_array_foreach (imports, index, statement)
+        if (add_import(file, (char *)json_string_value(statement), err) < 0)
+            return -1;
+    return imports ? 0 : error_set(err, ERROR_INTERNAL, "out of memory");
+}
+
 int testfile_add_trusted(struct testfile *file, const char *code, struct error *err)
 {
-    if (add_block(file, code, err) < 0)
+    if (add_missing_imports(file, code, err) < 0 || add_block(file, code, err) < 0)
         return -1;
     char *copy = strdup(file->text);
     if (!copy)
@@ -172,12 +199,9 @@ static int add_imports(struct testfile *file, const char *code, const struct sym
             !import_resolve(file->rules, file->path, import, true))
             continue;
         AUTO_FREE char *text = strndup(code + import->start, import->end - import->start);
-        AUTO_BUF struct buf out = BUF_INIT(MAX_FILE);
-        struct edit edit = {.kind = EDIT_IMPORT, .path = file->path, .code = text};
         if (!text)
             return error_set(err, ERROR_INTERNAL, "out of memory");
-        if (edit_apply(file->language, file->text, strlen(file->text), &edit, &out, NULL) == 0 &&
-            take_text(file, &out, err) < 0)
+        if (add_import(file, text, err) < 0)
             return -1;
     }
     return 0;
@@ -293,7 +317,7 @@ static int add_definition(struct testfile *file, const char *code, const struct 
         return 0;
     }
     AUTO_FREE char *named = tests ? with_free_name(file, text, symbol->name) : strdup(text);
-    if (!named || add_block(file, named, err) < 0)
+    if (!named || add_missing_imports(file, named, err) < 0 || add_block(file, named, err) < 0)
         return -1;
     file->test_count += tests;
     return 0;

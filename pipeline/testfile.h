@@ -25,6 +25,8 @@ struct testfile {
     const struct spec *spec; /* borrowed; NULL for a file that was taken up again */
     json_t *undecided;       /* tests left out since they expect what the request does not say: array of texts */
     char *symbol;            /* what is under test: its outer name ("Cart" of "Cart.total") */
+    char *module;            /* where it is, as an import names it; NULL for a file that was taken up again */
+    char *target;            /* that file's text on base, "" for a new one */
     size_t trusted_count;    /* tests made from the spec's examples */
     size_t test_count;       /* tests written by a model */
 };
@@ -44,7 +46,8 @@ int testfile_open(struct testfile *file, const struct language *language, const 
 /* The names of its tests as a report gives them, in the file's order: array of texts. Owned by the caller. */
 json_t *testfile_names(const struct testfile *file);
 
-/* Adds a test made from an example; before the first testfile_add(). */
+/* Adds a test made from an example, with imports of names that it uses and that the target file or the request's own
+ * import lines explain; before the first testfile_add(). */
 int testfile_add_trusted(struct testfile *file, const char *code, struct error *err);
 
 /* Adds what is usable of a model's code. A test that expects an error which the request does not speak of is left out:

@@ -1,12 +1,12 @@
 // `assay run`: the same pipeline in a checkout, without a forge.
 import assert from 'node:assert/strict';
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { GitRepository, git } from '../fake/git.mjs';
 import { FakeModel } from '../fake/model.mjs';
-import { cannotRun, command, fenced, script, SHOP, SPEC, WORSE_CODE } from './harness.mjs';
+import { cannotRun, command, fenced, root, script, SHOP, SPEC, WORSE_CODE } from './harness.mjs';
 
 const options = { skip: cannotRun, timeout: 120_000 };
 
@@ -82,6 +82,36 @@ test('prints JSON as documented', options, async (t) => {
         assert.equal(name in value, true, name);
     assert.equal(value.status, 'proven');
     assert.deepEqual(value.files.map((file) => file.kind).sort(), ['code', 'test']);
+});
+
+const INVOICE = `
+from shop.orders import Order
+from shop.text import shorten
+
+
+def render_invoice(order: Order, width: int = 40) -> str:
+    """The order as lines of text."""
+    if width < 30:
+        raise ValueError("width must be at least 30")
+
+    def line(left: str, right: str) -> str:
+        return shorten(left, width - len(right) - 2).ljust(width - len(right)) + right + "\\n"
+
+    text = line(f"Invoice {order.number}", f"{order.day:%Y-%m-%d}") + "-" * width + "\\n"
+    for each in order.lines:
+        text += line(f"{each.count} x {each.name}", str(each.total()).split()[0])
+    if order.discount.cents:
+        text += line("Discount", "-" + str(order.discount).split()[0])
+    return text + "-" * width + "\\n" + line("Total", str(order.total()))
+`;
+
+test('examples and signatures may name classes of the repository', options, async (t) => {
+    const { folder, run } = await checkout(t, script({ tests: 'No more tests.', implement: fenced(INVOICE) }));
+    writeFileSync(join(folder, 'SPEC.md'), readFileSync(join(root, 'examples/specs/12-invoice.md')));
+    const { status, out, err } = await run('--output', 'json');
+    assert.equal(status, 0, err + out);
+    const { status: outcome, evidence } = JSON.parse(out);
+    assert.deepEqual([outcome, evidence.stub.failed, evidence.green.passed], ['proven', 2, 2]);
 });
 
 test('what cannot be proven is exit status 1 and no branch', options, async (t) => {

@@ -181,6 +181,43 @@ static void the_test_that_breaks_the_file_is_found_in_the_message(void **state)
     assert_null(none);
 }
 
+static void names_that_a_test_uses_are_imported_from_where_they_are_known(void **state)
+{
+    struct world *world = *state;
+    static const char target[] = "import math as m\nfrom os import path, sep as bar\nfrom .money import Money\n\n"
+                                 "LIMIT = 3\n\nclass Order:\n    pass\n";
+    static const char code[] = "def test_example_1():\n    import json\n    day = Order(LIMIT, Money(m.pi), bar)\n"
+                               "    assert slugify(json, Late, unknown, Lost, math) == day\n";
+    struct testfile *file = &world->file;
+    free(file->target);
+    file->target = strdup(target);
+    world->spec.text = "Given `from late import Late` or import math.\n\n"
+                       ">>> from shop.text import Late\n    from lost import Lost\n";
+    assert_int_equal(testfile_add_trusted(file, code, NULL), 0);
+    static const char *const there[] = {"import math as m\n",
+                                        "from os import sep as bar\n",
+                                        "from shop.text import Money\n",
+                                        "from shop.text import LIMIT\n",
+                                        "from shop.text import Order\n",
+                                        "from shop.text import Late\n"};
+    static const char *const absent[] = {"import path", "\nimport json", "from lost",
+                                         "unknown\n",   "import math\n", "from late"};
+    for (size_t i = 0; i < sizeof there / sizeof there[0]; i++)
+        if (!strstr(file->trusted_text, there[i]))
+            fail_msg("%s is missing in:\n%s", there[i], file->trusted_text);
+    for (size_t i = 0; i < sizeof absent / sizeof absent[0]; i++)
+        if (strstr(file->text, absent[i]))
+            fail_msg("%s is in:\n%s", absent[i], file->text);
+}
+
+static void names_of_a_models_test_are_imported_too(void **state)
+{
+    struct world *world = *state;
+    world->spec.text = "Takes an order (`from shop.orders import Order`).\n```python\nimport math\n```\n";
+    assert_int_equal(testfile_add(&world->file, "def test_a():\n    assert slugify(math.pi) == 'a'\n", 40, NULL), 0);
+    assert_non_null(strstr(world->file.text, "import math\n"));
+}
+
 static void a_reset_leaves_the_examples(void **state)
 {
     struct world *world = *state;
@@ -207,6 +244,8 @@ int main(void)
         IN_A_WORLD(each_check_becomes_a_test),
         IN_A_WORLD(tests_are_dropped_by_a_reports_name),
         IN_A_WORLD(the_test_that_breaks_the_file_is_found_in_the_message),
+        IN_A_WORLD(names_that_a_test_uses_are_imported_from_where_they_are_known),
+        IN_A_WORLD(names_of_a_models_test_are_imported_too),
         IN_A_WORLD(a_reset_leaves_the_examples),
     };
     return cmocka_run_group_tests_name("testfile", tests, NULL, NULL);
