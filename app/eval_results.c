@@ -150,7 +150,7 @@ void eval_results_copy(struct eval_results *results, const json_t *line)
 
 int eval_results_add(struct eval_results *results, json_t *line, struct error *err)
 {
-    AUTO_FREE char *text = json_dumps(line, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    AUTO_FREE char *text = json_dumps(line, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(15));
     AUTO_BUF struct buf whole = BUF_INIT(MiB(4));
     int fd = results->fd < 0 ? STDOUT_FILENO : results->fd;
     if (!text || buf_printf(&whole, "%s\n", text) < 0 || json_array_append(results->lines, line) < 0)

@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -148,8 +149,8 @@ static json_t *line_of(const struct watch *watch, const struct eval_task *task, 
         "after_repair", single ? json_null() : json_boolean(passes), "static",
         single ? json_null() : json_boolean(watch->static_first == PASSED), "hidden", hidden == HIDDEN_PASSED, "rounds",
         run->round, "seconds", (double)run->elapsed_ms / 1000.0, "tokens_in", (json_int_t)run->tokens_in, "tokens_out",
-        (json_int_t)run->tokens_out, "cost_usd", run->cost_usd, "model", version ? version : "", "hidden_end",
-        hidden_end_name(hidden), "reason", run->reason ? run->reason : "");
+        (json_int_t)run->tokens_out, "cost_usd", round(run->cost_usd * 1e9) / 1e9, "model", version ? version : "",
+        "hidden_end", hidden_end_name(hidden), "reason", run->reason ? run->reason : "");
     if (line)
         json_object_update(line, watch->setup->identity);
     return line;

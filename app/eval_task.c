@@ -47,8 +47,9 @@ static int read_task(const char *line, size_t len, const struct languages *langu
         return error_set(err, ERROR_INPUT, "it has neither \"prompt\" nor \"spec\"");
     if (!*task.language)
         task.language = "python";
-    if (!languages_by_name(languages, task.language))
-        return error_set(err, ERROR_INPUT, "its language \"%s\" is not known here", task.language);
+    const struct language *language = languages_by_name(languages, task.language);
+    if (!language || !language->commands.hidden.argv.count) /* said now, and not when money has been spent */
+        return error_set(err, ERROR_INPUT, "hidden tests cannot be run in its language \"%s\"", task.language);
     task.source = STEAL(source);
     *out = task;
     return 0;

@@ -28,7 +28,8 @@ struct crew {
     const struct eval_tasks *tasks;
     struct worker *workers;
     size_t count;
-    bool stopped;
+    bool ending;  /* no task is given out any more */
+    bool stopped; /* … and those that run were told to stop */
 };
 
 /* ---- in a worker ---- */
@@ -113,7 +114,7 @@ static void end(struct worker *worker)
 /* Whoever has a task ends it as cancelled, and says so. */
 static void stop_all(struct crew *crew)
 {
-    crew->stopped = true;
+    crew->ending = crew->stopped = true;
     for (size_t i = 0; i < crew->count; i++)
         if (crew->workers[i].pid)
             kill(crew->workers[i].pid, SIGTERM);
@@ -185,14 +186,15 @@ static int work(struct crew *crew, const size_t *indexes, size_t count, const st
     struct pollfd *polled = calloc(crew->count + 1, sizeof *polled);
     int status = polled ? 0 : error_set(err, ERROR_INTERNAL, "no memory");
     size_t next = 0;
-    while (polled && (is_busy(crew) || (next < count && !crew->stopped))) {
-        for (size_t i = 0; i < crew->count && next < count && !crew->stopped && status == 0; i++)
+    while (polled && (is_busy(crew) || (next < count && !crew->ending))) {
+        for (size_t i = 0; i < crew->count && next < count && !crew->ending && status == 0; i++)
             if (crew->workers[i].task == IDLE)
                 status = give(crew, &crew->workers[i], indexes[next++], err);
         struct error *first = status == 0 ? err : NULL; /* what went wrong first is what is told */
         if (listen_once(crew, polled, sink, first) < 0)
             status = -1;
-        if (!crew->stopped && (status < 0 || stop_wait(crew->setup->stop, 0)))
+        crew->ending = crew->ending || status < 0; /* what runs may end: its answers are paid for */
+        if (!crew->stopped && stop_wait(crew->setup->stop, 0))
             stop_all(crew);
     }
     free(polled);
