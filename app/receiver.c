@@ -29,6 +29,9 @@ struct connection {
     struct connection *next, **at;
 };
 
+/* Deliveries whose last byte has come are stored together at the end of a turn, in one transaction. */
+enum { BATCH_MAX = 256 };
+
 struct receiver {
     struct receiver_config config;
     struct store *store;
@@ -36,6 +39,8 @@ struct receiver {
     struct MHD_Daemon *daemon;
     struct connection *connections;
     size_t in_flight; /* bytes of bodies in memory */
+    struct request *batch[BATCH_MAX];
+    size_t batch_count;
 };
 
 /* What a request is answered with when something is wrong with it. */
@@ -50,7 +55,9 @@ struct request {
     bool asks_store;                    /* GET /readyz */
     struct refusal refusal;             /* status 0: none so far */
     struct buf body;
-    size_t received; /* kept or thrown away */
+    size_t received;                   /* kept or thrown away */
+    struct MHD_Connection *connection; /* suspended while its delivery is in the batch */
+    enum { NOT_STORED, STORED, WAS_HERE } stored;
 };
 
 static const struct refusal too_large = {413, "the body is larger than 25 MiB, the most that GitHub sends", NULL, NULL};
@@ -221,44 +228,96 @@ static enum MHD_Result take_piece(struct receiver *receiver, struct request *req
     return MHD_YES;
 }
 
-/* ---- the whole request ---- */
+/* ---- storing ---- */
 
-static enum MHD_Result store_delivery(struct receiver *receiver, struct MHD_Connection *connection,
-                                      struct request *request)
+static struct delivery delivery_of(const struct request *request, int64_t now_ms)
 {
-    struct error err = {0};
-    bool fresh = false;
-    const struct delivery delivery = {
+    return (struct delivery){
         .forge = request->forge->name,
-        .id = (char *)header_of(connection, "X-GitHub-Delivery"),
-        .event = (char *)header_of(connection, "X-GitHub-Event"),
+        .id = (char *)header_of(request->connection, "X-GitHub-Delivery"),
+        .event = (char *)header_of(request->connection, "X-GitHub-Event"),
         .payload = request->body.data,
         .payload_len = request->body.len,
-        .received_ms = clock_wall_ms(),
+        .received_ms = now_ms,
     };
+}
+
+static void tell_stored(const struct receiver *receiver, const struct delivery *delivery, bool fresh)
+{
     struct log log = *receiver->log;
-    log.delivery = delivery.id;
-    if (store_delivery_add(receiver->store, &delivery, &fresh, &err) < 0) {
-        log_error(&log, "%s: %s", request->forge->name, err.message);
-        return refuse(connection, &not_stored);
-    }
-    log_info(&log, "%s: %s, %zu bytes%s", request->forge->name, delivery.event, delivery.payload_len,
+    log.delivery = delivery->id;
+    log_info(&log, "%s: %s, %zu bytes%s", delivery->forge, delivery->event, delivery->payload_len,
              fresh ? "" : ", was here before");
-    json_auto_t *body = json_pack("{s:s, s:s}", "status", "accepted", "delivery", delivery.id);
-    if (body && !fresh)
+}
+
+/* One that cannot be stored must not take the others with it: then each is tried by itself. */
+static void store_batch(struct receiver *receiver, const struct delivery *deliveries, struct request *const *requests,
+                        size_t count)
+{
+    bool fresh[BATCH_MAX] = {false};
+    struct error err = {0};
+    if (store_deliveries_add(receiver->store, deliveries, count, fresh, &err) == 0) {
+        for (size_t i = 0; i < count; i++) {
+            requests[i]->stored = fresh[i] ? STORED : WAS_HERE;
+            tell_stored(receiver, &deliveries[i], fresh[i]);
+        }
+        return;
+    }
+    log_error(receiver->log, "%zu deliveries: %s", count, err.message);
+    for (size_t i = 0; count > 1 && !err.retryable && i < count; i++)
+        store_batch(receiver, &deliveries[i], &requests[i], 1);
+}
+
+/* Stores what has come in this turn, and lets the answers go. */
+static void commit_batch(struct receiver *receiver)
+{
+    struct delivery deliveries[BATCH_MAX];
+    size_t count = receiver->batch_count;
+    if (!count)
+        return;
+    int64_t now_ms = clock_wall_ms();
+    for (size_t i = 0; i < count; i++)
+        deliveries[i] = delivery_of(receiver->batch[i], now_ms);
+    store_batch(receiver, deliveries, receiver->batch, count);
+    receiver->batch_count = 0;
+    for (size_t i = 0; i < count; i++)
+        MHD_resume_connection(receiver->batch[i]->connection);
+}
+
+static enum MHD_Result join_batch(struct receiver *receiver, struct MHD_Connection *connection, struct request *request)
+{
+    if (receiver->batch_count == BATCH_MAX)
+        return refuse(connection, &too_busy);
+    request->connection = connection;
+    MHD_suspend_connection(connection);
+    receiver->batch[receiver->batch_count++] = request;
+    return MHD_YES;
+}
+
+static enum MHD_Result acknowledge(struct MHD_Connection *connection, const struct request *request)
+{
+    if (request->stored == NOT_STORED)
+        return refuse(connection, &not_stored);
+    json_auto_t *body =
+        json_pack("{s:s, s:s}", "status", "accepted", "delivery", header_of(connection, "X-GitHub-Delivery"));
+    if (body && request->stored == WAS_HERE)
         json_object_set_new(body, "duplicate", json_true());
     return answer(connection, 202, body, NULL, NULL);
 }
+
+/* ---- the whole request ---- */
 
 static enum MHD_Result finish(struct receiver *receiver, struct MHD_Connection *connection, struct request *request)
 {
     if (request->refusal.status)
         return refuse(connection, &request->refusal);
+    if (request->connection)
+        return acknowledge(connection, request);
     if (request->forge) {
         const struct secret *secret = &request->forge->secret;
         if (webhook_signature_is_right(secret->value, secret->len, buf_text(&request->body), request->body.len,
                                        header_of(connection, "X-Hub-Signature-256")))
-            return store_delivery(receiver, connection, request);
+            return join_batch(receiver, connection, request);
         log_warn(receiver->log, "%s: a delivery has a wrong signature; does the webhook's secret match the forge's?",
                  request->forge->name);
         const struct refusal wrong = {401, "the signature is wrong; is the webhook's secret the same on both sides?",
@@ -371,7 +430,7 @@ static void fill_defaults(struct receiver_config *config)
     if (!config->request_ms)
         config->request_ms = 30 * 1000;
     if (!config->connections_max)
-        config->connections_max = 64;
+        config->connections_max = BATCH_MAX;
 }
 
 static struct MHD_Daemon *start_daemon(struct receiver *receiver)
@@ -387,8 +446,8 @@ static struct MHD_Daemon *start_daemon(struct receiver *receiver)
         {MHD_OPTION_END, 0, NULL},
     };
     /* The logger comes first: it hears of complaints about the options behind it. */
-    return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, receiver,
-                            MHD_OPTION_EXTERNAL_LOGGER, on_complaint, receiver, MHD_OPTION_ARRAY, options,
+    return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request,
+                            receiver, MHD_OPTION_EXTERNAL_LOGGER, on_complaint, receiver, MHD_OPTION_ARRAY, options,
                             MHD_OPTION_END);
 }
 
@@ -434,6 +493,7 @@ static int turn(struct receiver *receiver, int stop_fd, bool *stop, struct error
         return error_system(err, errno, "wait for requests");
     if (MHD_run(receiver->daemon) != MHD_YES)
         return error_set(err, ERROR_IO, "the HTTP server failed");
+    commit_batch(receiver);
     enforce_deadlines(receiver, clock_monotonic_ms());
     *stop = fds[1].revents != 0;
     return 0;

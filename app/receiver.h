@@ -1,8 +1,8 @@
 /* The webhook receiver: POST /webhooks/<forge>, GET /healthz, GET /readyz over libmicrohttpd.
  *
  * It does as little as can be: a bounded read, the HMAC over the raw bytes, one durable write, 202. It parses nothing
- * of a delivery's body. One thread: a request is answered before the next one's last byte is looked at, so the store
- * has one user. Bounded: connections at once, bytes of one body, bytes of all bodies in memory, time for one request.
+ * of a delivery's body. One thread: what came in one turn of its loop is stored in one transaction with one sync (while
+ * the disk syncs, the next batch gathers in the sockets), and only then acknowledged. Bounded: connections at once, bytes of one body, bytes of all bodies in memory, time for one request.
  */
 #ifndef APP_RECEIVER_H
 #define APP_RECEIVER_H
@@ -28,7 +28,7 @@ struct receiver_config {
     size_t body_max;          /* 0: 25 MiB, GitHub's own cap */
     size_t bodies_max;        /* of all requests together; 0: 64 MiB */
     int64_t request_ms;       /* from a connection's begin or the last answer to the end of a request; 0: 30 s */
-    unsigned connections_max; /* 0: 64 */
+    unsigned connections_max; /* 0: 256 */
 };
 
 struct receiver;

@@ -46,6 +46,7 @@ void store_close(struct store *store)
         return;
     store->backend->close(store);
     sql_statements_free(store);
+    compressor_free(store->compressor);
     free(store);
 }
 

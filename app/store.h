@@ -33,6 +33,8 @@ int store_fence(struct store *store, int64_t id, int attempt, struct error *err)
 
 /* ---- deliveries: what the receiver acknowledged ---- */
 
+enum { DELIVERY_PAYLOAD_MAX = 32 * 1024 * 1024 }; /* GitHub's own cap is 25 MiB */
+
 struct delivery {
     char *forge, *id, *event;
     char *payload; /* the raw bytes */
@@ -43,6 +45,11 @@ struct delivery {
 
 /* Durable when it returns 0. *fresh is false for a delivery id that was there before (nothing is changed). */
 int store_delivery_add(struct store *store, const struct delivery *delivery, bool *fresh, struct error *err);
+
+/* Many at once, in one transaction with one sync: all are durable when it returns 0, none otherwise. fresh[i] as above.
+ */
+int store_deliveries_add(struct store *store, const struct delivery *deliveries, size_t count, bool fresh[],
+                         struct error *err);
 
 /* Takes the oldest delivery that is not done and due, for `lease_ms`; *found false when there is none. */
 int store_delivery_take(struct store *store, int64_t now_ms, int64_t lease_ms, struct delivery *out, bool *found,

@@ -21,6 +21,23 @@ static int read_seq(void *context, const struct sql_row *row, struct error *err)
     return 0;
 }
 
+/* What does not get smaller by it is kept as it is. */
+static int add_payload(struct store *store, int64_t seq, const struct delivery *delivery, struct error *err)
+{
+    AUTO_BUF struct buf frame = BUF_INIT(delivery->payload_len + KiB(64));
+    if (!store->compressor && !(store->compressor = compressor_new()))
+        return sql_out_of_memory(err);
+    if (compress_bytes(store->compressor, delivery->payload, delivery->payload_len, &frame, err) < 0)
+        return -1;
+    bool smaller = frame.len < delivery->payload_len;
+    int64_t rows = sql_run(store, "payload_add",
+                           SQL_PARAMS(sql_int("delivery", seq), sql_text("encoding", smaller ? "zstd" : "identity"),
+                                      smaller ? sql_blob("bytes", frame.data, frame.len)
+                                              : sql_blob("bytes", delivery->payload, delivery->payload_len)),
+                           NULL, err);
+    return rows < 0 ? -1 : 0;
+}
+
 static int add(struct store *store, const struct delivery *delivery, bool *fresh, struct error *err)
 {
     int64_t seq = 0;
@@ -32,20 +49,26 @@ static int add(struct store *store, const struct delivery *delivery, bool *fresh
     *fresh = rows > 0;
     if (rows <= 0)
         return (int)rows;
-    rows = sql_run(store, "payload_add",
-                   SQL_PARAMS(sql_int("delivery", seq), sql_blob("bytes", delivery->payload, delivery->payload_len)),
-                   NULL, err);
-    return rows < 0 ? -1 : 0;
+    return add_payload(store, seq, delivery, err);
+}
+
+int store_deliveries_add(struct store *store, const struct delivery *deliveries, size_t count, bool fresh[],
+                         struct error *err)
+{
+    AUTO_FREE bool *added = calloc(count + 1, sizeof *added);
+    int status = !added ? sql_out_of_memory(err) : sql_begin(store, err) < 0 ? -1 : 0;
+    for (size_t i = 0; status == 0 && i < count; i++)
+        if (add(store, &deliveries[i], &added[i], err) < 0)
+            status = error_wrap(err, "delivery %s", deliveries[i].id);
+    if (sql_end(store, status, err) < 0)
+        return error_wrap(err, "store deliveries");
+    memcpy(fresh, added, count * sizeof *added);
+    return 0;
 }
 
 int store_delivery_add(struct store *store, const struct delivery *delivery, bool *fresh, struct error *err)
 {
-    bool added = false;
-    int status = sql_begin(store, err) < 0 ? -1 : add(store, delivery, &added, err);
-    if (sql_end(store, status, err) < 0)
-        return error_wrap(err, "store delivery %s", delivery->id);
-    *fresh = added;
-    return 0;
+    return store_deliveries_add(store, delivery, 1, fresh, err);
 }
 
 struct taken {
@@ -70,13 +93,20 @@ static int read_payload(void *context, const struct sql_row *row, struct error *
 {
     struct delivery *delivery = context;
     const struct sql_value *bytes = row_at(row, "bytes");
-    delivery->payload = calloc(1, bytes->len + 1);
-    if (!delivery->payload)
+    AUTO_FREE char *encoding = row_text(row, "encoding");
+    AUTO_BUF struct buf payload = BUF_INIT(DELIVERY_PAYLOAD_MAX);
+    if (!encoding)
         return sql_out_of_memory(err);
-    if (bytes->len)
-        memcpy(delivery->payload, bytes->bytes, bytes->len);
-    delivery->payload_len = bytes->len;
-    return 0;
+    if (strcmp(encoding, "zstd") == 0) {
+        if (decompress_bytes(bytes->bytes, bytes->len, DELIVERY_PAYLOAD_MAX, &payload, err) < 0)
+            return -1;
+    } else {
+        buf_add(&payload, bytes->bytes, bytes->len);
+    }
+    if (buf_check(&payload, "the payload", err) < 0)
+        return -1;
+    delivery->payload = buf_steal(&payload, &delivery->payload_len);
+    return delivery->payload ? 0 : sql_out_of_memory(err);
 }
 
 static int take(struct store *store, int64_t now_ms, int64_t lease_ms, struct taken *taken, struct error *err)

@@ -7,6 +7,7 @@
 #ifndef APP_STORE_INTERNAL_H
 #define APP_STORE_INTERNAL_H
 
+#include "app/base/compress.h"
 #include "app/base/template.h"
 #include "app/store.h"
 
@@ -70,7 +71,8 @@ struct store {
     void *connection; /* the back end's */
     struct sql_statement *statements;
     size_t statement_count;
-    int64_t fenced_job, fence; /* store_fence(); 0: none */
+    int64_t fenced_job, fence;     /* store_fence(); 0: none */
+    struct compressor *compressor; /* NULL until it is needed */
 };
 
 extern const struct store_backend store_sqlite;

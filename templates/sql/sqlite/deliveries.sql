@@ -5,7 +5,7 @@ ON CONFLICT (forge, id) DO NOTHING
 RETURNING seq;
 
 -- name: payload_add
-INSERT INTO payload (delivery, bytes) VALUES (:delivery, :bytes);
+INSERT INTO payload (delivery, encoding, bytes) VALUES (:delivery, :encoding, :bytes);
 
 -- A delivery that takes its process down with it would come back for ever: it counts as tried when it is taken.
 -- name: delivery_bury
@@ -20,7 +20,7 @@ WHERE seq = (SELECT seq FROM delivery WHERE state IN ('waiting', 'taken') AND du
 RETURNING seq, forge, id, event, received_ms, attempts;
 
 -- name: payload_get
-SELECT bytes FROM payload WHERE delivery = :delivery;
+SELECT encoding, bytes FROM payload WHERE delivery = :delivery;
 
 -- name: delivery_done
 UPDATE delivery

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sqlite3.h>
 #include <sys/mount.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -108,6 +109,7 @@ static int fill_disk(const char *folder)
     AUTO_FREE char *url = text_format("sqlite://%s/full.db", folder);
     struct store *store = open_or_fail(url);
     char *bytes = calloc(1, KiB(256));
+    assert_int_equal(getrandom(bytes, KiB(256), 0), KiB(256)); /* what compression cannot make smaller */
     int stored = 0;
     bool fresh = false;
     for (;; stored++) {
