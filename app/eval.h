@@ -36,7 +36,8 @@ struct eval_setup {
     struct secrets *secrets;
     const struct log *log;
     struct stop *stop;
-    size_t jobs; /* tasks at once */
+    size_t jobs;        /* tasks at once */
+    const char *folder; /* for trees; set by eval_run_all() */
 };
 
 /* Makes `identity` from the rest; owned by the caller. */

@@ -188,8 +188,7 @@ static json_t *run_in(const struct eval_setup *setup, const struct eval_task *ta
 json_t *eval_run(const struct eval_setup *setup, const struct eval_tasks *tasks, const struct eval_task *task,
                  struct error *err)
 {
-    AUTO_FREE char *work = text_format("%s/work", setup->config->state_dir);
-    AUTO_FREE char *folder = work && fs_make_dirs(work, 0700, err) == 0 ? fs_make_temp_dir(work, "eval-", err) : NULL;
+    AUTO_FREE char *folder = fs_make_temp_dir(setup->folder, "task-", err);
     struct eval_question question = {0};
     json_t *line = NULL;
     if (!folder)

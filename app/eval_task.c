@@ -227,6 +227,17 @@ static int run_git(const char *const *argv, struct error *err)
     return status;
 }
 
+/* Only the tree: its history may hold what is asked for. */
+static int clone(const char *bundle, const char *tree, struct error *err)
+{
+    AUTO_FREE char *history = text_format("%s/.git", tree);
+    if (!history)
+        return error_set(err, ERROR_INTERNAL, "no memory");
+    if (run_git((const char *const[]){"git", "clone", "--quiet", "--", bundle, tree, NULL}, err) < 0)
+        return -1;
+    return fs_remove_tree(history, err);
+}
+
 /* A bundle is cloned, which needs the git program; a folder is shown as it is, since a run never writes to it. */
 static int find_tree(const char *where, struct eval_question *question, struct error *err)
 {
@@ -234,7 +245,7 @@ static int find_tree(const char *where, struct eval_question *question, struct e
     if (stat(where, &info) < 0)
         return error_set(err, ERROR_INPUT, "there is no repository %s", where);
     if (!S_ISDIR(info.st_mode))
-        return run_git((const char *const[]){"git", "clone", "--quiet", where, question->tree, NULL}, err);
+        return clone(where, question->tree, err);
     free(question->tree);
     question->tree = strdup(where);
     return question->tree ? 0 : error_set(err, ERROR_INTERNAL, "no memory");

@@ -43,13 +43,11 @@ static char *answer_of(json_t *line, const struct error *failure)
     return json_dumps(message, JSON_COMPACT);
 }
 
+/* All evaluations of one state directory take turns. */
 static int take_turns(const struct eval_setup *setup, struct error *err)
 {
-    AUTO_FREE char *work = text_format("%s/work", setup->config->state_dir);
-    AUTO_FREE char *path = work ? text_format("%s/model.turn", work) : NULL;
-    if (!path)
-        return error_set(err, ERROR_INTERNAL, "no memory");
-    return fs_make_dirs(work, 0700, err) < 0 ? -1 : models_take_turns(setup->engine->models, path, err);
+    AUTO_FREE char *path = text_format("%s/work/model.turn", setup->config->state_dir);
+    return path ? models_take_turns(setup->engine->models, path, err) : error_set(err, ERROR_INTERNAL, "no memory");
 }
 
 static void serve(int socket, const struct eval_setup *shared, const struct eval_tasks *tasks)
@@ -201,8 +199,8 @@ static int work(struct crew *crew, const size_t *indexes, size_t count, const st
     return status;
 }
 
-int eval_run_all(const struct eval_setup *setup, const struct eval_tasks *tasks, const size_t *indexes, size_t count,
-                 const struct eval_sink *sink, struct error *err)
+static int run_crew(const struct eval_setup *setup, const struct eval_tasks *tasks, const size_t *indexes, size_t count,
+                    const struct eval_sink *sink, struct error *err)
 {
     struct crew crew = {.setup = setup, .tasks = tasks, .count = setup->jobs < count ? setup->jobs : count};
     crew.workers = calloc(crew.count + 1, sizeof *crew.workers);
@@ -214,5 +212,19 @@ int eval_run_all(const struct eval_setup *setup, const struct eval_tasks *tasks,
     for (size_t i = 0; i < crew.count; i++)
         end(&crew.workers[i]);
     free(crew.workers);
+    return status;
+}
+
+int eval_run_all(const struct eval_setup *setup, const struct eval_tasks *tasks, const size_t *indexes, size_t count,
+                 const struct eval_sink *sink, struct error *err)
+{
+    struct eval_setup own = *setup;
+    AUTO_FREE char *top = text_format("%s/work", setup->config->state_dir);
+    AUTO_FREE char *folder = top && fs_make_dirs(top, 0700, err) == 0 ? fs_make_temp_dir(top, "eval-", err) : NULL;
+    if (!folder)
+        return top ? -1 : error_set(err, ERROR_INTERNAL, "no memory");
+    own.folder = folder;
+    int status = run_crew(&own, tasks, indexes, count, sink, err);
+    fs_remove_tree(folder, NULL); /* with what a worker that died has left */
     return status;
 }
