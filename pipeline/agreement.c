@@ -10,7 +10,7 @@ static bool passes(const struct agreement_view *view, size_t witness, size_t tes
 static bool same(const struct agreement_view *view, size_t a, size_t b)
 {
     const bool *rows = view->passed;
-    return view->behaviour[a] == view->behaviour[b] &&
+    return view->alike[a * view->witnesses + b] &&
            memcmp(rows + a * view->tests, rows + b * view->tests, view->tests * sizeof *rows) == 0;
 }
 
@@ -59,4 +59,9 @@ bool agreement_contradicts(const struct agreement_view *view, const struct agree
         passing += keeps && passes(view, witness, test);
     }
     return agreement->members > 1 || passing * 2 < credible;
+}
+
+bool agreement_is_clear(const struct agreement *agreement, size_t witnesses)
+{
+    return agreement->members > 1 && agreement->members * 2 > witnesses;
 }

@@ -11,7 +11,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 enum { AGREEMENT_MAX_WITNESSES = 16 };
 
@@ -19,8 +18,7 @@ struct agreement_view {
     size_t witnesses, tests;
     const bool *passed;  /* witnesses × tests, one witness after the other */
     const bool *trusted; /* for each test: made from an example of the request */
-    const uint64_t
-        *behaviour; /* for each witness: a digest of what else it was seen to do, equal for equal behaviour */
+    const bool *alike;   /* witnesses × witnesses: do they do the same on other inputs, too? */
 };
 
 struct agreement {
@@ -33,6 +31,9 @@ struct agreement {
 
 /* With at least one witness and at most AGREEMENT_MAX_WITNESSES. */
 struct agreement agreement_find(const struct agreement_view *view);
+
+/* Several agree, and they are most of all that were asked, also of those that break an example: enough to rely on. */
+bool agreement_is_clear(const struct agreement *agreement, size_t witnesses);
 
 /* Does the group contradict this test: a model's test that it fails, as do most of those that keep as many of the
  * request's examples (or a group of two or more, which is no accident)? */

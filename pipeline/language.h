@@ -103,9 +103,11 @@ struct language {
         struct language_command test;    /* view: files[], report, tools, source_root, seconds (for one test) */
         struct language_command collect; /* lists test ids without running */
         struct language_command lint;
-        struct language_command expand; /* names what wildcard imports take, in place; read back */
-        struct language_command fix;    /* safe automatic fixes in place; read back */
-        struct language_command format; /* formats in place; read back */
+        struct language_command observe; /* what a function does on inputs like its tests'; view: files, module, symbol,
+                                            report, source_root; writes an array of texts */
+        struct language_command expand;  /* names what wildcard imports take, in place; read back */
+        struct language_command fix;     /* safe automatic fixes in place; read back */
+        struct language_command format;  /* formats in place; read back */
         struct language_command types;
         struct language_command hidden; /* calls check(candidate) of an evaluation's hidden test (files[0]); more view:
                                            module, symbol, token, which it prints at the very end */

@@ -119,6 +119,7 @@ static const struct yaml_field commands_fields[] = {
     COMMAND(commands.test, "test", "runs tests"),
     COMMAND(commands.collect, "collect", "lists tests"),
     COMMAND(commands.lint, "lint", "finds faults"),
+    COMMAND(commands.observe, "observe", "shows what a function does on inputs like those of its tests"),
     COMMAND(commands.expand, "expand", "names what wildcard imports take"),
     COMMAND(commands.fix, "fix", "fixes what is safe to fix"),
     COMMAND(commands.format, "format", "formats in place"),

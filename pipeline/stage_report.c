@@ -121,6 +121,14 @@ static size_t find_gaps(struct run *run)
                          (long long)json_int_at(run->evidence, "green.skipped", 0));
         gaps++;
     }
+    const json_t *heard = json_object_get(run->evidence, "witnesses");
+    if (heard && !json_true_at(heard, "clear")) {
+        json_append_text(run->caveats,
+                         "Only %lld of %lld independent implementations behave like this one on inputs like those of "
+                         "the tests: the request can be read in several ways, or is hard. Read the code with care.",
+                         (long long)json_int_at(heard, "agree", 0), (long long)json_int_at(heard, "asked", 0));
+        gaps++;
+    }
     if (json_object_get(run->scratch, "static_incomplete"))
         gaps++; /* the stage has said why */
     if (*json_text_at(run->evidence, "regressions.trouble", "")) {

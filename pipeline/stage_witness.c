@@ -21,6 +21,7 @@ struct witness {
     char *author;
     bool *passed; /* for each test */
     json_t *said; /* for each test that failed: name → message */
+    json_t *seen; /* what it did on inputs like those of the tests: array of texts; empty where that cannot be seen */
 };
 
 struct hearing {
@@ -36,6 +37,7 @@ static void hearing_release(struct hearing *hearing)
     for (size_t i = 0; i < hearing->count; i++) {
         json_decref(hearing->witnesses[i].code);
         json_decref(hearing->witnesses[i].said);
+        json_decref(hearing->witnesses[i].seen);
         free(hearing->witnesses[i].author);
         free(hearing->witnesses[i].passed);
     }
@@ -104,20 +106,63 @@ static int judge(const struct hearing *hearing, struct witness *witness, const s
     return 0;
 }
 
-static int examine(struct pipeline *pipeline, const struct run *run, const struct hearing *hearing,
-                   struct witness *witness, struct error *err)
+static size_t files_of(const struct witness *witness, struct change_file out[static CHANGE_MAX_FILES])
 {
-    struct change_file files[CHANGE_MAX_FILES];
     size_t count = 0, index;
     json_t *item;
     json_array_foreach (witness->code, index, item) {
         const char *content = json_text_at(item, "content", "");
         if (count < CHANGE_MAX_FILES)
-            files[count++] = (struct change_file){.path = (char *)json_text_at(item, "path", ""),
-                                                  .content = (char *)content,
-                                                  .len = strlen(content),
-                                                  .kind = FILE_CODE};
+            out[count++] = (struct change_file){.path = (char *)json_text_at(item, "path", ""),
+                                                .content = (char *)content,
+                                                .len = strlen(content),
+                                                .kind = FILE_CODE};
     }
+    return count;
+}
+
+/* What a function does on inputs like those of its tests. An empty array for what is no function, calls with other than
+ * literal arguments, or a run that did not end. */
+static int observe(struct pipeline *pipeline, const struct run *run, const struct hearing *hearing,
+                   struct witness *witness, struct error *err)
+{
+    const struct language *language = hearing->file.language;
+    const struct language_command *command = &language->commands.observe;
+    struct change_file files[CHANGE_MAX_FILES];
+    size_t count = files_of(witness, files);
+    AUTO_FREE char *module = language_module_of(language, pipeline->tree, run->spec.file);
+    json_auto_t *view = json_pack("{s:s*, s:s}", "module", module, "symbol", run->spec.symbol);
+    json_auto_t *paths = json_pack("[s]", hearing->file.path);
+    struct sandbox_result result = {0};
+    witness->seen = json_array();
+    if (!command->argv.count || strchr(run->spec.symbol, '.'))
+        return 0;
+    struct tool_run tool = {.command = command,
+                            .layers = LAYER_TESTS,
+                            .extra = files,
+                            .extra_count = count,
+                            .files = paths,
+                            .view = view,
+                            .collect = (const char *const[]){command->report, NULL}};
+    if (stage_run_tool(pipeline, run, &tool, &result, err) < 0)
+        return error_wrap(err, "observe an implementation");
+    const struct sandbox_file *file = stage_collected(&result, command->report);
+    json_t *seen = file ? json_read(file->data, file->len, JSON_LIMITS_MODEL, NULL) : NULL;
+    if (json_is_array(seen)) {
+        json_decref(witness->seen);
+        witness->seen = seen;
+    } else {
+        json_decref(seen);
+    }
+    sandbox_result_release(&result);
+    return 0;
+}
+
+static int examine(struct pipeline *pipeline, const struct run *run, const struct hearing *hearing,
+                   struct witness *witness, struct error *err)
+{
+    struct change_file files[CHANGE_MAX_FILES];
+    size_t count = files_of(witness, files);
     json_auto_t *paths = json_pack("[s]", hearing->file.path);
     struct test_report report = {0};
     char trouble[256];
@@ -125,7 +170,7 @@ static int examine(struct pipeline *pipeline, const struct run *run, const struc
         return -1;
     int status = judge(hearing, witness, &report, err);
     report_release(&report);
-    return status;
+    return status < 0 ? -1 : observe(pipeline, run, hearing, witness, err);
 }
 
 /* What the answer would write, taken out of the change again: a witness leaves no trace there. NULL with the reason
@@ -181,14 +226,32 @@ static int call_witness(struct pipeline *pipeline, struct run *run, struct heari
 
 /* ---- the verdict ---- */
 
-static struct agreement_view view_of(const struct hearing *hearing, bool *rows, uint64_t *behaviour)
+/* Inputs that lie outside of what the request decides may be treated differently; nine in ten must be the same. */
+static bool is_alike(const struct witness *a, const struct witness *b)
 {
-    size_t tests = json_array_size(hearing->tests);
-    for (size_t i = 0; i < hearing->count; i++) {
-        memcpy(rows + i * tests, hearing->witnesses[i].passed, tests * sizeof *rows);
-        behaviour[i] = 0;
+    size_t count = json_array_size(a->seen), same = 0;
+    if (count != json_array_size(b->seen))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        same += (size_t)json_equal(json_array_get(a->seen, i), json_array_get(b->seen, i));
+    return same * 10 >= count * 9;
+}
+
+/* What the witnesses did, laid out for the comparison. */
+struct record {
+    bool passed[AGREEMENT_MAX_WITNESSES * TESTFILE_MAX_TESTS];
+    bool alike[AGREEMENT_MAX_WITNESSES * AGREEMENT_MAX_WITNESSES];
+};
+
+static struct agreement_view view_of(const struct hearing *hearing, struct record *record)
+{
+    size_t tests = json_array_size(hearing->tests), count = hearing->count;
+    for (size_t i = 0; i < count; i++) {
+        memcpy(record->passed + i * tests, hearing->witnesses[i].passed, tests * sizeof *record->passed);
+        for (size_t k = 0; k < count; k++)
+            record->alike[i * count + k] = is_alike(&hearing->witnesses[i], &hearing->witnesses[k]);
     }
-    return (struct agreement_view){hearing->count, tests, rows, hearing->trusted, behaviour};
+    return (struct agreement_view){count, tests, record->passed, hearing->trusted, record->alike};
 }
 
 static size_t count_trusted(const struct hearing *hearing)
@@ -199,14 +262,20 @@ static size_t count_trusted(const struct hearing *hearing)
     return count;
 }
 
-/* Every test passes, or enough agree with each other and nobody who keeps the examples disagrees: nothing is left to
- * ask. */
+static size_t count_seen(const struct hearing *hearing)
+{
+    return hearing->count ? json_array_size(hearing->witnesses[0].seen) : 0;
+}
+
+/* Two who pass every test and behave alike, three who agree and keep the examples, with nobody who keeps them and
+ * disagrees: nothing is left to ask. Where only the tests can be seen, one who passes them all does. */
 static bool is_settled(const struct hearing *hearing, const struct agreement *agreement)
 {
     size_t passed = agreement->trusted_passed + agreement->others_passed;
-    bool agreed =
-        agreement->members >= 3 && agreement->rivals == 0 && agreement->trusted_passed == count_trusted(hearing);
-    return hearing->count && (agreed || passed == json_array_size(hearing->tests));
+    bool all = passed == json_array_size(hearing->tests);
+    if (!hearing->count || agreement->rivals || agreement->trusted_passed < count_trusted(hearing))
+        return false;
+    return agreement->members >= 3 || (all && (agreement->members == 2 || !count_seen(hearing)));
 }
 
 /* Tests are left out when there were several witnesses, the group keeps every example of the request, and contradicts
@@ -243,8 +312,9 @@ static void overrule(struct run *run, struct hearing *hearing, const struct agre
 
 static bool behaves_like(const struct hearing *hearing, size_t a, size_t b)
 {
-    return memcmp(hearing->witnesses[a].passed, hearing->witnesses[b].passed,
-                  json_array_size(hearing->tests) * sizeof(bool)) == 0;
+    const struct witness *one = &hearing->witnesses[a], *other = &hearing->witnesses[b];
+    return is_alike(one, other) &&
+           memcmp(one->passed, other->passed, json_array_size(hearing->tests) * sizeof *one->passed) == 0;
 }
 
 /* The group's earliest goes on; its other members stand by, where their text is another one. */
@@ -265,13 +335,15 @@ static void keep_implementation(struct run *run, const struct hearing *hearing, 
 /* What the pull request tells of the witnesses' part. */
 static void testify(struct run *run, const struct hearing *hearing, const struct agreement *agreement, json_t *dropped)
 {
-    json_object_set_new(run->evidence, "witnesses",
-                        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:O}", "asked", (json_int_t)hearing->count, "agree",
-                                  (json_int_t)agreement->members, "examples", (json_int_t)count_trusted(hearing),
-                                  "examples_passed", (json_int_t)agreement->trusted_passed, "tests",
-                                  (json_int_t)json_array_size(hearing->tests), "tests_passed",
-                                  (json_int_t)(agreement->trusted_passed + agreement->others_passed), "left_out",
-                                  dropped));
+    bool clear = agreement_is_clear(agreement, hearing->count) || !count_seen(hearing) || hearing->count == 1;
+    size_t passed = agreement->trusted_passed + agreement->others_passed;
+    json_object_set_new(
+        run->evidence, "witnesses",
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:O}", "asked", (json_int_t)hearing->count, "agree",
+                  (json_int_t)agreement->members, "rivals", (json_int_t)agreement->rivals, "observed",
+                  (json_int_t)count_seen(hearing), "examples", (json_int_t)count_trusted(hearing), "examples_passed",
+                  (json_int_t)agreement->trusted_passed, "tests", (json_int_t)json_array_size(hearing->tests),
+                  "tests_passed", (json_int_t)passed, "clear", clear, "left_out", dropped));
 }
 
 static int lock(struct pipeline *pipeline, struct run *run, const struct testfile *file, struct error *err)
@@ -290,8 +362,7 @@ static int lock(struct pipeline *pipeline, struct run *run, const struct testfil
 static int hear(struct pipeline *pipeline, struct run *run, struct hearing *hearing, struct agreement *agreement,
                 struct error *err)
 {
-    bool rows[AGREEMENT_MAX_WITNESSES * TESTFILE_MAX_TESTS];
-    uint64_t behaviour[AGREEMENT_MAX_WITNESSES];
+    struct record record;
     int64_t most = pipeline_uses(pipeline, MEAN_WITNESSES) ? pipeline->samples : 0;
     for (int64_t i = 0; i < most && !is_settled(hearing, agreement); i++) {
         size_t before = hearing->count;
@@ -299,13 +370,13 @@ static int hear(struct pipeline *pipeline, struct run *run, struct hearing *hear
             return -1;
         if (hearing->count == before)
             continue;
-        struct agreement_view view = view_of(hearing, rows, behaviour);
+        struct agreement_view view = view_of(hearing, &record);
         *agreement = agreement_find(&view);
     }
     if (!hearing->count)
         return 0;
     json_auto_t *dropped = json_array();
-    struct agreement_view view = view_of(hearing, rows, behaviour);
+    struct agreement_view view = view_of(hearing, &record);
     if (may_overrule(hearing, &view, agreement))
         overrule(run, hearing, &view, agreement, dropped);
     keep_implementation(run, hearing, agreement);

@@ -44,9 +44,10 @@ static void the_largest_agreement_wins(void **state)
     (void)state;
     for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
         bool passed[6 * MAX_TESTS], trusted[MAX_TESTS];
-        uint64_t behaviour[6] = {0};
+        bool alike[6 * 6];
+        memset(alike, true, sizeof alike);
         size_t count = fill(cases[c].rows, passed, trusted);
-        struct agreement_view view = {count, strlen(cases[c].rows[0]), passed, trusted, behaviour};
+        struct agreement_view view = {count, strlen(cases[c].rows[0]), passed, trusted, alike};
         struct agreement found = agreement_find(&view);
         const struct agreement *expected = &cases[c].expected;
         if (memcmp(&found, expected, sizeof found) != 0)
@@ -62,12 +63,15 @@ static void another_behaviour_is_another_group(void **state)
 {
     (void)state;
     const bool passed[] = {true, true, true}, trusted[] = {true};
-    const uint64_t behaviour[] = {7, 8, 8};
-    struct agreement_view view = {3, 1, passed, trusted, behaviour};
+    const bool alike[] = {true, false, false, false, true, true, false, true, true};
+    struct agreement_view view = {3, 1, passed, trusted, alike};
     struct agreement found = agreement_find(&view);
     assert_int_equal(found.chosen, 1);
     assert_int_equal(found.members, 2);
     assert_int_equal(found.rivals, 1);
+    assert_true(agreement_is_clear(&found, 3));
+    assert_false(agreement_is_clear(&found, 4));
+    assert_false(agreement_is_clear(&(struct agreement){.members = 1}, 1));
 }
 
 int main(void)
