@@ -9,8 +9,9 @@ The file has one JSON object a line: the request's key, the request, what was an
 request is known by its method, its path and its body, whatever the order of members and without what differs from
 run to run (see VOLATILE and NOISE). The same request asked again gets the next answer that was recorded for it; after
 the last one, the last one again. A request that was never recorded gets status 501 (asking again is no use) and a
-message with its key and what tells it from the nearest one that was; the same goes to standard error. Upstream gets one
-request at a time, and what it answers is written down also when whoever asked has left.
+message with its key and what tells it from the nearest one that was; the same goes to standard error. Where the model
+can be asked (both), only the same request to the letter is answered from the file. Upstream gets one request at a time,
+and what it answers is written down also when whoever asked has left.
 
 Prints "listening on http://127.0.0.1:PORT" when it is ready. Standard library only.
 """
@@ -49,13 +50,18 @@ def still(value):
     return value
 
 
-def request_key(method, path, body):
-    try:
-        shape = still(json.loads(body)) if body else None
-    except ValueError:
-        shape = body.decode("utf-8", "replace")
+def digest_of(method, path, shape):
     canonical = json.dumps([method, path, shape], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def request_keys(method, path, body):
+    """What a request is known by, and what it is known by to the letter."""
+    try:
+        value = json.loads(body) if body else None
+    except ValueError:
+        value = body.decode("utf-8", "replace")
+    return digest_of(method, path, still(value)), digest_of(method, path, value)
 
 
 def lines_of(shape):
@@ -104,13 +110,16 @@ class Recording:
             if data and not data.endswith(b"\n"):
                 file.truncate(data.rfind(b"\n") + 1)
 
-    def next(self, key):
+    def next(self, key, exact, strict):
+        """Two questions may differ in nothing but what is taken for noise: the one that is equal comes first."""
         with self.lock:
-            answers = self.answers.get(key)
+            alike = self.answers.get(key, [])
+            answers = [entry for entry in alike if entry.get("exact", exact) == exact] or ([] if strict else alike)
             if not answers:
                 return None
-            turn = self.given.get(key, 0)
-            self.given[key] = turn + 1
+            known_by = answers[0].get("exact") or key
+            turn = self.given.get(known_by, 0)
+            self.given[known_by] = turn + 1
             return answers[min(turn, len(answers) - 1)]
 
     def add(self, entry):
@@ -118,7 +127,7 @@ class Recording:
         with self.lock, open(self.path, "a", encoding="utf-8") as file:
             file.write(line)
             self.answers.setdefault(entry["key"], []).append(entry)
-            self.given[entry["key"]] = len(self.answers[entry["key"]])
+            self.given[entry["exact"]] = self.given.get(entry["exact"], 0) + 1
 
     def difference(self, body):
         """What tells a request from the nearest one that is known, in a few lines."""
@@ -149,9 +158,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def handle_request(self):
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        key = request_key(self.command, self.path, body)
+        keys = request_keys(self.command, self.path, body)
         try:
-            self.server.answer(self, key, body)
+            self.server.answer(self, keys, body)
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True  # whoever asked has left
 
@@ -198,20 +207,20 @@ class Server(http.server.ThreadingHTTPServer):
             return [(self.options.delay / 1000, event) for event in re.findall(rb".*?\n\n|.+", data, re.S)]
         return [(0, data)]
 
-    def play(self, handler, key):
-        entry = self.recording.next(key)
+    def play(self, handler, keys):
+        entry = self.recording.next(*keys, strict=self.options.mode != "serve")
         if entry:
             handler.send(entry["status"], entry["headers"], self.pieces_of(entry))
         return entry is not None
 
 
 class Player(Server):
-    def answer(self, handler, key, body):
-        if self.play(handler, key):
+    def answer(self, handler, keys, body):
+        if self.play(handler, keys):
             return
         handler.complain(
             501,
-            f"replay: {handler.command} {handler.path} (request {key[:12]}) was never recorded: the prompt has changed "
+            f"replay: {handler.command} {handler.path} (request {keys[0][:12]}) was never recorded: the prompt has changed "
             f"since {self.recording.path} was made; record again with a real model; {self.recording.difference(body)}",
         )
 
@@ -255,23 +264,23 @@ class Recorder(Server):
         base = self.upstream.path.rstrip("/")
         return base.removesuffix("/v1") + handler.path if handler.path.startswith("/v1/") else base + handler.path
 
-    def answer(self, handler, key, body):
+    def answer(self, handler, keys, body):
         known = self.options.mode == "both"
-        if known and self.play(handler, key):
+        if known and self.play(handler, keys):
             return
         with self.turn:
-            if known and self.play(handler, key):  # somebody else has asked the same meanwhile
+            if known and self.play(handler, keys):  # somebody else has asked the same meanwhile
                 return
             connection = self.connect()
             try:
-                self.ask(connection, handler, key, body)
+                self.ask(connection, handler, keys, body)
             except (OSError, http.client.HTTPException) as error:
                 handler.close_connection = True
                 print(f"replay: {self.options.upstream}: {error or type(error).__name__}", file=sys.stderr, flush=True)
             finally:
                 connection.close()
 
-    def ask(self, connection, handler, key, body):
+    def ask(self, connection, handler, keys, body):
         headers = {name: value for name, value in handler.headers.items() if name.lower() in PASSED_ON}
         last = time.monotonic()
         try:
@@ -295,7 +304,8 @@ class Recorder(Server):
         if reply.status < 500 and reply.status != 429:
             self.recording.add(
                 {
-                    "key": key,
+                    "key": keys[0],
+                    "exact": keys[1],
                     "request": f"{handler.command} {handler.path}",
                     "body": json.loads(body) if body else None,
                     "status": reply.status,
@@ -304,7 +314,7 @@ class Recorder(Server):
                     "pieces": pieces,
                 }
             )
-        print(f"replay: recorded {key[:12]} ({reply.status}, {len(whole)} bytes)", file=sys.stderr, flush=True)
+        print(f"replay: recorded {keys[0][:12]} ({reply.status}, {len(whole)} bytes)", file=sys.stderr, flush=True)
 
 
 def main():

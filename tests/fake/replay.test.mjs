@@ -93,6 +93,21 @@ test('both: what is recorded is answered from the file, the rest is asked for on
     const { url: from } = await replay('serve', '--file', path, '--latencies');
     assert.deepEqual([await ask(from, 'one'), await ask(from, 'three')], [known, fresh]);
 });
+test('of two requests that differ in what is taken for noise each gets its own answer', async () => {
+    const path = join(folder, 'noise.jsonl');
+    const { url, child } = await replay('record', '--file', path, '--upstream', model.url);
+    const answers = [await ask(url, 'wait 5 seconds'), await ask(url, 'wait 6 seconds')];
+    child.kill();
+    const { url: from } = await replay('serve', '--file', path);
+    assert.deepEqual([await ask(from, 'wait 6 seconds'), await ask(from, 'wait 5 seconds')], answers.toReversed());
+    assert.equal((await ask(from, 'wait 7 seconds')).status, 200);
+    const asked = model.requests.length;
+    const { url: both } = await replay('both', '--file', path, '--upstream', model.url);
+    await ask(both, 'wait 6 seconds');
+    assert.equal(model.requests.length, asked);
+    await ask(both, 'wait 7 seconds');
+    assert.equal(model.requests.length, asked + 1);
+});
 test('pieces are passed on as they come, and kept when whoever asked has left', async () => {
     const path = join(folder, 'slow.jsonl');
     const text = 'word '.repeat(100);
