@@ -89,6 +89,7 @@ fuzz:
 	$(Q)tests/fuzz/run $(BUILD)-fuzz
 bench: all $(PROBE) $(BUILD)/tests/bench/sandbox
 	$(Q)$(BUILD)/tests/bench/sandbox
+	$(Q)tests/bench/run receiver $(abspath $(BUILD)/assay)
 lint:
 	$(Q)tools/lint
 

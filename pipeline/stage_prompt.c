@@ -82,6 +82,22 @@ static json_t *file_views(const struct run *run, enum file_kind kind)
     return out;
 }
 
+/* The one definition that is asked for, in place of a file that the prompt has shown already. */
+static json_t *definition_view(const struct run *run, const struct language *language)
+{
+    const struct change_file *file = change_find(&run->change, run->spec.file ? run->spec.file : "");
+    struct symbols symbols = {0};
+    if (!file || !file->content || !run->spec.symbol ||
+        symbols_parse(language, file->content, file->len, &symbols, NULL) < 0)
+        return NULL;
+    const struct symbol *symbol = symbols_find(&symbols, run->spec.symbol);
+    json_t *view = symbol ? json_pack("[{s:s, s:s%}]", "path", file->path, "text", file->content + symbol->start,
+                                      symbol->end - symbol->start)
+                          : NULL;
+    symbols_release(&symbols);
+    return view;
+}
+
 static json_t *lines_of(const char *text)
 {
     json_t *lines = json_array();
@@ -144,6 +160,9 @@ static void set_function(json_t *view, const struct run *run, const struct langu
     AUTO_FREE char *text = plain && !exists ? documented(language, &run->spec) : NULL;
     json_object_set_new(view, "is_function", json_boolean(plain));
     json_object_set_new(view, "symbol_exists", json_boolean(exists));
+    json_t *definition = text ? definition_view(run, language) : NULL;
+    if (definition)
+        json_object_set_new(view, "code", definition);
     if (text)
         json_object_set_new(view, "documented", fenced_text(text));
 }
