@@ -51,13 +51,13 @@ static int read_options(int argc, char **argv, struct options *out, struct error
 
 /* ---- what is asked for ---- */
 
-static int read_number(const char *text, const char *option, int64_t max, int64_t *out, struct error *err)
+static int read_number(const char *text, const char *option, int64_t min, int64_t max, int64_t *out, struct error *err)
 {
     char *end = NULL;
     errno = 0;
     intmax_t value = text ? strtoimax(text, &end, 10) : 0;
-    if (text && (errno || end == text || *end || value < 0 || value > max))
-        return error_set(err, ERROR_USAGE, "eval: --%s takes a number from 0 to %" PRId64, option, max);
+    if (text && (errno || end == text || *end || value < min || value > max))
+        return error_set(err, ERROR_USAGE, "eval: --%s takes a number from %" PRId64 " to %" PRId64, option, min, max);
     if (text)
         *out = value;
     return 0;
@@ -249,10 +249,10 @@ static int prepare(const struct options *options, struct config *config, struct 
                    struct eval_tasks *tasks, struct error *err)
 {
     int64_t sample = 0, seed = 0, rounds = config->limits.repair_rounds, jobs = get_nprocs();
-    if (read_number(options->sample, "sample", INT32_MAX, &sample, err) < 0 ||
-        read_number(options->seed, "seed", INT64_MAX, &seed, err) < 0 ||
-        read_number(options->rounds, "repair-rounds", MAX_ROUNDS, &rounds, err) < 0 ||
-        read_number(options->jobs, "jobs", MAX_JOBS, &jobs, err) < 0 ||
+    if (read_number(options->sample, "sample", 1, INT32_MAX, &sample, err) < 0 ||
+        read_number(options->seed, "seed", 0, INT64_MAX, &seed, err) < 0 ||
+        read_number(options->rounds, "repair-rounds", 0, MAX_ROUNDS, &rounds, err) < 0 ||
+        read_number(options->jobs, "jobs", 1, MAX_JOBS, &jobs, err) < 0 ||
         read_means(options->without, &setup->without, err) < 0 ||
         eval_tasks_read(options->files[0], setup->engine->languages, tasks, err) < 0)
         return -1;
@@ -260,7 +260,7 @@ static int prepare(const struct options *options, struct config *config, struct 
         eval_tasks_sample(tasks, (size_t)sample, seed);
     setup->single_shot = options->single_shot;
     setup->repair_rounds = rounds;
-    setup->jobs = jobs < 1 ? 1 : jobs > MAX_JOBS ? MAX_JOBS : (size_t)jobs;
+    setup->jobs = jobs < MAX_JOBS ? (size_t)jobs : MAX_JOBS;
     setup->config = config;
     setup->identity = eval_identity(setup);
     return setup->identity ? 0 : error_set(err, ERROR_INTERNAL, "no memory");

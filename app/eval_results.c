@@ -24,6 +24,8 @@ bool eval_is_same(const json_t *a, const json_t *b)
     return true;
 }
 
+/* ---- the file ---- */
+
 /* Each line of a text; only whole ones. */
 static json_t *read_lines(const char *text, struct error *err)
 {
@@ -67,6 +69,21 @@ static int lock(int fd, const char *path, struct error *err)
     return 0;
 }
 
+/* Whoever wrote the last line may have been killed in the middle of it. What does not begin as one is not ours to cut.
+ */
+static int take_off_half_line(int fd, const char *path, const struct buf *text, struct error *err)
+{
+    static const char beginning[] = "{\"task_id\":";
+    const char *end = text->len ? memrchr(text->data, '\n', text->len) : NULL;
+    const char *rest = end ? end + 1 : buf_text(text);
+    size_t len = strlen(rest), compared = len < strlen(beginning) ? len : strlen(beginning);
+    if (strncmp(rest, beginning, compared) != 0 || rest + len != buf_text(text) + text->len)
+        return error_set(err, ERROR_USAGE, "%s: its end is no result of an evaluation", path);
+    if (len && ftruncate(fd, (off_t)(text->len - len)) < 0)
+        return error_system(err, errno, "mend %s", path);
+    return 0;
+}
+
 static int open_file(const char *path, struct eval_results *results, struct error *err)
 {
     AUTO_BUF struct buf text = BUF_INIT(RESULTS_MAX);
@@ -77,12 +94,7 @@ static int open_file(const char *path, struct eval_results *results, struct erro
         return -1;
     if (fs_read(path, &text, err) < 0 || !(results->lines = read_lines(buf_text(&text), err)))
         return error_wrap(err, "%s", path);
-    /* Whoever wrote the last line may have been killed in the middle of it. */
-    const char *last = text.len ? memrchr(text.data, '\n', text.len) : NULL;
-    off_t whole = last ? (off_t)(last + 1 - text.data) : 0;
-    if (whole < (off_t)text.len && ftruncate(results->fd, whole) < 0)
-        return error_system(err, errno, "mend %s", path);
-    return 0;
+    return take_off_half_line(results->fd, path, &text, err);
 }
 
 int eval_results_open(const char *path, struct eval_results *out, struct error *err)
@@ -146,7 +158,23 @@ void eval_results_copy(struct eval_results *results, const json_t *line)
         give_up(results, &why);
 }
 
-/* ---- the file ---- */
+/* ---- adding ---- */
+
+static int write_line(int fd, const struct buf *line, struct error *err)
+{
+    off_t before = lseek(fd, 0, SEEK_END);
+    for (size_t done = 0; done < line->len;) {
+        ssize_t written = write(fd, line->data + done, line->len - done);
+        if (written < 0 && errno != EINTR) {
+            error_system(err, errno, "write a result");
+            if (before >= 0 && ftruncate(fd, before) < 0) /* nothing may follow half a line */
+                return error_wrap(err, "the file ends with half a line");
+            return -1;
+        }
+        done += written > 0 ? (size_t)written : 0;
+    }
+    return 0;
+}
 
 int eval_results_add(struct eval_results *results, json_t *line, struct error *err)
 {
@@ -155,12 +183,8 @@ int eval_results_add(struct eval_results *results, json_t *line, struct error *e
     int fd = results->fd < 0 ? STDOUT_FILENO : results->fd;
     if (!text || buf_printf(&whole, "%s\n", text) < 0 || json_array_append(results->lines, line) < 0)
         return error_set(err, ERROR_INTERNAL, "no memory");
-    for (size_t done = 0; done < whole.len;) {
-        ssize_t written = write(fd, whole.data + done, whole.len - done);
-        if (written < 0 && errno != EINTR)
-            return error_system(err, errno, "write the result of %s", json_text_at(line, "task_id", ""));
-        done += written > 0 ? (size_t)written : 0;
-    }
+    if (write_line(fd, &whole, err) < 0)
+        return error_wrap(err, "%s", json_text_at(line, "task_id", ""));
     if (results->fd >= 0 && fdatasync(results->fd) < 0)
         return error_system(err, errno, "write the result of %s", json_text_at(line, "task_id", ""));
     eval_results_copy(results, line);

@@ -173,7 +173,7 @@ static json_t *run_in(const struct eval_setup *setup, const struct eval_task *ta
     if (status == 0)
         spec_fill(&run.spec.language, languages_by_name(setup->engine->languages, task->language)->name);
     if (status == 0 && setup->single_shot)
-        status = pipeline_single_shot(&pipeline, &run, *task->prompt ? task->prompt : run.spec.text, err);
+        status = pipeline_single_shot(&pipeline, &run, *task->prompt ? task->prompt : NULL, err);
     else if (status == 0)
         status = pipeline_run(&pipeline, &run, err);
     run.elapsed_ms -= models_waited_ms(setup->engine->models) - waited; /* for other tasks' answers */

@@ -29,7 +29,7 @@ static enum hidden_end judge(const struct sandbox_result *result, const char *to
     size_t len = strlen(token);
     if (result->end != SANDBOX_EXITED)
         return HIDDEN_CUT_SHORT;
-    bool told = result->out.len >= len && memcmp(result->out.data + result->out.len - len, token, len) == 0;
+    bool told = result->out.len && memmem(result->out.data, result->out.len, token, len);
     return result->exit_status == 0 && told ? HIDDEN_PASSED : HIDDEN_FAILED;
 }
 

@@ -110,7 +110,7 @@ struct language {
         struct language_command format;  /* formats in place; read back */
         struct language_command types;
         struct language_command hidden; /* calls check(candidate) of an evaluation's hidden test (files[0]); more view:
-                                           module, symbol, token, which it prints at the very end */
+                                           module, symbol, token, which it prints after it */
     } commands;
     struct {
         struct yaml_texts files; /* manifests: pyproject.toml, requirements*.txt, setup.cfg, setup.py */

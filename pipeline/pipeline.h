@@ -72,10 +72,11 @@ const char *pipeline_stage(size_t index, const char **help);
 const char *pipeline_mean(enum mean mean, const char **help);
 bool pipeline_uses(const struct pipeline *pipeline, enum mean mean);
 
-/* The baseline: one greedy answer to `task` (source text, or a description), read and placed as any other; no tests, no
- * second try. The run's spec names file, language and symbol (pipeline_single_shot takes the signature from it). The
- * outcome is unproven, or rejected when there is no code in the answer. */
-int pipeline_single_shot(struct pipeline *pipeline, struct run *run, const char *task, struct error *err);
+/* The baseline: one greedy answer to `source` (a function without its body) or, when that is NULL, to the spec's text;
+ * read and placed as any other; no tests, no second try. The run's spec names file, language and symbol
+ * (pipeline_single_shot takes the signature from it). The outcome is unproven, or rejected when there is no code in the
+ * answer. */
+int pipeline_single_shot(struct pipeline *pipeline, struct run *run, const char *source, struct error *err);
 
 /* How code fared with a test that nobody had seen. */
 enum hidden_end { HIDDEN_NO_CODE, HIDDEN_FAILED, HIDDEN_CUT_SHORT, HIDDEN_PASSED };

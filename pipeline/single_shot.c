@@ -5,14 +5,14 @@
 
 enum { ANSWER_TOKENS = 600, PROMPT_MAX = 256 * 1024 };
 
-static int ask(struct pipeline *pipeline, const struct run *run, const char *task, struct model_answer *answer,
+static int ask(struct pipeline *pipeline, const struct run *run, const char *source, struct model_answer *answer,
                struct error *err)
 {
     static const char path[] = "prompts/single-shot.mustache";
     const struct template_file *file = template_find(path);
     AUTO_BUF struct buf prompt = BUF_INIT(PROMPT_MAX);
-    json_auto_t *view =
-        json_pack("{s:s, s:s, s:b}", "language", run->spec.language, "task", task, "is_source", task != run->spec.text);
+    json_auto_t *view = json_pack("{s:s, s:s, s:b}", "language", run->spec.language, "task",
+                                  source ? source : run->spec.text, "is_source", source != NULL);
     if (!file || template_render_file(path, view, &prompt, err) < 0)
         return file ? -1 : error_set(err, ERROR_INTERNAL, "there is no template %s", path);
     struct model_request request = {.role = ROLE_IMPLEMENT,
@@ -34,7 +34,7 @@ static int take(struct pipeline *pipeline, struct run *run, const struct model_a
     return 0;
 }
 
-int pipeline_single_shot(struct pipeline *pipeline, struct run *run, const char *task, struct error *err)
+int pipeline_single_shot(struct pipeline *pipeline, struct run *run, const char *source, struct error *err)
 {
     struct stage_hooks hooks = {pipeline, run};
     struct model_answer answer = {0};
@@ -45,7 +45,7 @@ int pipeline_single_shot(struct pipeline *pipeline, struct run *run, const char 
         return error_set(err, ERROR_INPUT, "the task names no signature or no file");
     int64_t started = clock_monotonic_ms();
     stage_hook_models(&hooks);
-    int status = ask(pipeline, run, task, &answer, err);
+    int status = ask(pipeline, run, source, &answer, err);
     stage_unhook_models(&hooks);
     run->elapsed_ms += clock_monotonic_ms() - started;
     if (status == 0)

@@ -227,6 +227,23 @@ static void a_half_written_last_line_is_taken_off(void **state)
     assert_true(json_equal(json_array_get(read, 1), line));
 }
 
+static void what_is_no_file_of_results_is_left_as_it_is(void **state)
+{
+    const struct world *world = *state;
+    static const char *const texts[] = {"a letter without a line's end", "{\"task_id\":\"a\"}\n", "\n",
+                                        "{\"task_id\":\"a\",\"hidden\":true}\nmy notes"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct error err = {0};
+        struct eval_results results = {0};
+        AUTO_FREE char *path = write_file(world, "letter", texts[i]);
+        assert_int_equal(eval_results_open(path, &results, &err), -1);
+        assert_int_equal(err.code, ERROR_USAGE);
+        AUTO_BUF struct buf after = BUF_INIT(KiB(1));
+        assert_int_equal(fs_read(path, &after, NULL), 0);
+        assert_string_equal(buf_text(&after), texts[i]);
+    }
+}
+
 static double rate_at(const json_t *summary, const char *name, const char *member)
 {
     const json_t *run = json_array_get(json_object_get(summary, "runs"), 0);
@@ -277,6 +294,7 @@ int main(void)
         EVAL_TEST(a_prompt_without_its_function_cannot_be_asked),
         EVAL_TEST(a_larger_sample_of_the_same_seed_holds_the_smaller),
         EVAL_TEST(a_half_written_last_line_is_taken_off),
+        EVAL_TEST(what_is_no_file_of_results_is_left_as_it_is),
         cmocka_unit_test(the_summary_counts_what_it_says),
         cmocka_unit_test(nothing_called_proven_has_no_precision),
     };
