@@ -151,6 +151,9 @@ static json_t *line_of(const struct watch *watch, const struct eval_task *task, 
         run->round, "seconds", (double)run->elapsed_ms / 1000.0, "tokens_in", (json_int_t)run->tokens_in, "tokens_out",
         (json_int_t)run->tokens_out, "cost_usd", round(run->cost_usd * 1e9) / 1e9, "model", version ? version : "",
         "hidden_end", hidden_end_name(hidden), "reason", run->reason ? run->reason : "");
+    json_t *witnesses = json_object_get(run->evidence, "witnesses");
+    if (line && witnesses)
+        json_object_set(line, "witnesses", witnesses); /* what the outcome leans on: to find where it is wrong */
     if (line)
         json_object_update(line, watch->setup->identity);
     return line;

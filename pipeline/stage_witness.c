@@ -278,6 +278,22 @@ static bool is_settled(const struct hearing *hearing, const struct agreement *ag
     return agreement->members >= 3 || (all && (agreement->members == 2 || !count_seen(hearing)));
 }
 
+static bool behaves_like(const struct hearing *hearing, size_t a, size_t b)
+{
+    const struct witness *one = &hearing->witnesses[a], *other = &hearing->witnesses[b];
+    return is_alike(one, other) &&
+           memcmp(one->passed, other->passed, json_array_size(hearing->tests) * sizeof *one->passed) == 0;
+}
+
+static bool has_two_voices(const struct hearing *hearing, const struct agreement *agreement)
+{
+    for (size_t i = 0; i < hearing->count; i++)
+        if (behaves_like(hearing, i, agreement->chosen) &&
+            !json_equal(hearing->witnesses[i].code, hearing->witnesses[agreement->chosen].code))
+            return true;
+    return false;
+}
+
 /* Tests are left out when there were several witnesses, the group keeps every example of the request, and contradicts
  * no more than half of what the tests' model wrote: beyond that it is not clear who is wrong, and the tests stay,
  * unless three or more agree, keep the examples, and nobody who keeps them disagrees. */
@@ -287,6 +303,9 @@ static bool may_overrule(const struct hearing *hearing, const struct agreement_v
     size_t trusted = count_trusted(hearing), others = view->tests - trusted, contradicted = 0;
     for (size_t i = 0; i < view->tests; i++)
         contradicted += agreement_contradicts(view, agreement, i);
+    /* The same text over and over is one voice; it counts only where it keeps what the request itself says. */
+    if (trusted == 0 && !has_two_voices(hearing, agreement))
+        return false;
     bool unanimous = agreement->members >= 3 && agreement->rivals == 0 && trusted > 0;
     return view->witnesses > 1 && agreement->trusted_passed == trusted && (unanimous || contradicted * 2 <= others);
 }
@@ -308,13 +327,6 @@ static void overrule(struct run *run, struct hearing *hearing, const struct agre
                          "%.160s",
                          failing, hearing->count, name, json_text_at(said, name, "it fails"));
     }
-}
-
-static bool behaves_like(const struct hearing *hearing, size_t a, size_t b)
-{
-    const struct witness *one = &hearing->witnesses[a], *other = &hearing->witnesses[b];
-    return is_alike(one, other) &&
-           memcmp(one->passed, other->passed, json_array_size(hearing->tests) * sizeof *one->passed) == 0;
 }
 
 /* The group's earliest goes on; its other members stand by, where their text is another one. */

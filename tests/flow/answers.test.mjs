@@ -78,6 +78,16 @@ test('code that writes to the locked tests does not change them', options, async
     assert.deepEqual(second.paths, ['src/shop/text.py']);
 });
 
+test('tests and unused imports beside the code are left out', options, async (t) => {
+    const beside = `import pytest\nimport os\nfrom typing import *\n${GOOD_CODE}\n\ndef test_it():\n    assert slugify("A") == "a"\n`;
+    const w = await world(t, { model: script({ implement: fenced(beside) }) });
+    w.ask();
+    const pull = await w.pull();
+    const text = `${await w.repo.git.read(pull.pull.headSha, 'src/shop/text.py')}`;
+    assert.doesNotMatch(text, /pytest|import os|import \*|test_it/);
+    assert.match(text, /import re\b/);
+});
+
 test('code that breaks what worked before is not proven', options, async (t) => {
     const breaking = `${GOOD_CODE}\n\ndef shorten(text: str, width: int) -> str:\n    """Broken."""\n    return text\n`;
     const w = await world(t, { model: script({ implement: fenced(breaking), repair: fenced(breaking) }) });

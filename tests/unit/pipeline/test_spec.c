@@ -183,6 +183,17 @@ static void examples_are_taken_exactly_as_given(void **state)
     }
 }
 
+static void what_is_told_leaves_out_the_facts(void **state)
+{
+    (void)state;
+    struct spec spec =
+        read_spec("We need it.\n\n## Signature\n`f(x)`\n\n## File\nsrc/a.py\n\n## Behaviour\nDoubles.\n\n"
+                  "## Constraints\nFast.\n\n### Language\npython\n");
+    AUTO_FREE char *told = spec_told(&spec);
+    assert_string_equal(told, "We need it.\n\nDoubles.\n\n## Constraints\nFast.");
+    spec_release(&spec);
+}
+
 static void a_spec_survives_as_json(void **state)
 {
     (void)state;
@@ -211,6 +222,7 @@ int main(void)
         cmocka_unit_test(signatures_are_read_as_people_write_them),
         cmocka_unit_test(a_signature_is_found_in_prose),
         cmocka_unit_test(examples_are_taken_exactly_as_given),
+        cmocka_unit_test(what_is_told_leaves_out_the_facts),
         cmocka_unit_test(a_spec_survives_as_json),
     };
     return cmocka_run_group_tests_name("spec", tests, python_load, python_unload);
