@@ -56,16 +56,23 @@ static bool is_known(const struct spec *spec, const char *setup, const char *cal
     return false;
 }
 
+/* "[part.cents for part in split(money, 3)]" calls it, too. */
+static bool calls(const char *expression, const char *name)
+{
+    for (const char *at = expression; (at = find_word(at, name)); at++)
+        if (at[strlen(name)] == '(')
+            return true;
+    return false;
+}
+
 static bool is_call_of_symbol(const struct scan *scan, const char *setup, const char *call)
 {
-    AUTO_FREE char *callee = symbols_callee(scan->language, call);
-    if (!symbols_is_expression(scan->language, call) || (!callee && !*setup))
-        return false;
     const char *symbol = scan->spec->symbol;
-    if (!symbol)
-        return callee != NULL;
-    AUTO_FREE char *outer = strndup(symbol, strcspn(symbol, "."));
-    return outer && (find_word(call, outer) || find_word(setup, outer));
+    AUTO_FREE char *callee = symbols_callee(scan->language, call);
+    AUTO_FREE char *outer = symbol ? strndup(symbol, strcspn(symbol, ".")) : NULL;
+    if (!symbols_is_expression(scan->language, call) || (!callee && !*setup && !(outer && calls(call, outer))))
+        return false;
+    return outer ? find_word(call, outer) || find_word(setup, outer) : callee != NULL;
 }
 
 /* A result that calls the very thing ("f(n) = f(n - 1) + 1") says how it is defined, and is no example. */

@@ -154,6 +154,10 @@ static const struct {
     {">>> x = f(1)\n>>> try:\n...     x.go()\n... except ValueError as e:\n...     print(e)\nno\n>>> x.left\n2\n",
      1,
      {{EXAMPLE_EQUAL, "x = f(1)\ntry:\n    x.go()\nexcept ValueError as e:\n    print(e)\n", "x.left", "2"}}},
+    {">>> [part.cents for part in f(2)]\n[1, 1]\n",
+     1,
+     {{EXAMPLE_EQUAL, "", "[part.cents for part in f(2)]", "[1, 1]"}}},
+    {"[g for g in h(2)] -> [1]", 0, {{0}}},
     {"It returns y = 2 is 3", 0, {{0}}},
     {"x = 1 is fine", 0, {{0}}},
 };
