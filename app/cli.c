@@ -34,7 +34,8 @@ static const struct cli_command commands[] = {
      false},
     {"eval", cli_eval, "measure a model with the whole pipeline on tasks with hidden tests",
      "usage: assay eval TASKS.jsonl [options]\n"
-     "       assay eval --compare A.jsonl B.jsonl [--json]\n\n"
+     "       assay eval --compare A.jsonl B.jsonl [--json]\n"
+     "       assay eval --summary RESULTS.jsonl [--json]\n\n"
      "TASKS.jsonl has a task a line: task_id, prompt, entry_point, test (HumanEval's format), or also language, spec, "
      "repo.\n"
      "Each is run, then its hidden test. A run that was interrupted goes on where it stopped. Without --out the "
@@ -50,6 +51,7 @@ static const struct cli_command commands[] = {
      "  --repair-rounds N   in place of the configuration's\n"
      "  --without LIST  switch means of the pipeline off: their names, separated by commas; \"?\" lists them\n"
      "  --compare       two files of results, task by task\n"
+     "  --summary       the rates of a file of results, without running anything\n"
      "  --json          the summary (or comparison) as JSON\n",
      false},
     {"verify", cli_verify, "check a proof again: red on its first commit, green on its last",

@@ -14,7 +14,7 @@
 enum { MAX_FAILURES = 3, MAX_ROUNDS = 20, MAX_JOBS = 64 };
 
 struct options {
-    bool single_shot, json, compare;
+    bool single_shot, json, compare, summary;
     const char *config, *sample, *seed, *model, *out, *without, *rounds, *jobs;
     const char *files[2];
 };
@@ -39,6 +39,7 @@ static int read_options(int argc, char **argv, struct options *out, struct error
                                        {"repair-rounds", NULL, &options.rounds},
                                        {"jobs", NULL, &options.jobs},
                                        {"compare", &options.compare, NULL},
+                                       {"summary", &options.summary, NULL},
                                        {"config", NULL, &options.config},
                                        {"json", &options.json, NULL},
                                        {0}};
@@ -207,9 +208,9 @@ static size_t left_to_do(const struct eval_setup *setup, struct evaluation *eval
     return count;
 }
 
-static void print_summary(const struct progress *progress, bool json, FILE *out)
+static void print_summary(const json_t *lines, bool json, FILE *out)
 {
-    json_auto_t *summary = eval_summary(progress->lines);
+    json_auto_t *summary = eval_summary(lines);
     if (json) {
         json_dumpf(summary, out, JSON_INDENT(2));
         fputc('\n', out);
@@ -232,7 +233,7 @@ static int run_all(const struct eval_setup *setup, const struct eval_tasks *task
                           setup->identity, setup->log);
         size_t count = left_to_do(setup, &evaluation, indexes);
         status = eval_run_all(setup, tasks, indexes, count, &(struct eval_sink){on_result, &evaluation}, err);
-        print_summary(progress, options->json, options->out ? stdout : stderr);
+        print_summary(progress->lines, options->json, options->out ? stdout : stderr);
         eval_results_close(&evaluation.results);
     }
     if (status == 0 && progress->failures) {
@@ -291,6 +292,16 @@ static int evaluate(const struct options *options, struct config *config, struct
     return status;
 }
 
+/* Of a file that is there, whichever prompts it was made with. */
+static int summarise(const struct options *options, struct error *err)
+{
+    json_auto_t *lines = eval_results_read(options->files[0], err);
+    if (!lines)
+        return -1;
+    print_summary(lines, options->json, stdout);
+    return 0;
+}
+
 static int compare(const struct options *options, struct error *err)
 {
     json_auto_t *a = eval_results_read(options->files[0], err);
@@ -316,6 +327,8 @@ int cli_eval(int argc, char **argv, struct error *err)
         return -1;
     if (options.compare)
         return compare(&options, err);
+    if (options.summary)
+        return summarise(&options, err);
     if (config_load(options.config, CONFIG_NEEDS_MODELS, &config, err) < 0)
         return -1;
     int status = choose_model(&config, options.model, err);

@@ -115,6 +115,7 @@ test('a result has what is documented, the summary its rates', options, async (t
     for (const pattern of [/first_try +100\.0 %/, /precision +100\.0 % +3\/3 +\[ *43\.\d, 100\.0\]/, /150,000/])
         assert.match(summary, pattern);
     assert.match(err, /3\/3 \S+: proven, hidden test passed/);
+    assert.equal((await run('--summary', out)).out, summary);
 });
 
 const CANARY = ['unseen', 'canary', '7f3a'].join('-');
