@@ -56,7 +56,9 @@ int store_deliveries_add(struct store *store, const struct delivery *deliveries,
                          struct error *err)
 {
     AUTO_FREE bool *added = calloc(count + 1, sizeof *added);
-    int status = !added ? sql_out_of_memory(err) : sql_begin(store, err) < 0 ? -1 : 0;
+    if (!added)
+        return sql_out_of_memory(err);
+    int status = sql_begin(store, err);
     for (size_t i = 0; status == 0 && i < count; i++)
         if (add(store, &deliveries[i], &added[i], err) < 0)
             status = error_wrap(err, "delivery %s", deliveries[i].id);

@@ -135,7 +135,8 @@ static char *documented(const struct language *language, const struct spec *spec
     if (!language->documented || !told)
         return NULL;
     for (char *quotes = told; (quotes = strstr(quotes, "\"\"\""));)
-        memcpy(quotes, "'''", 3); /* the text must not end its own documentation */
+        for (int i = 0; i < 3; i++)
+            *quotes++ = '\''; /* the text must not end its own documentation */
     json_auto_t *view = json_pack("{s:s, s:o}", "signature", spec->signature, "lines", lines_of(told));
     return template_render((struct template_source){"documented", language->documented, strlen(language->documented)},
                            TEMPLATE_PLAIN, view, NULL, NULL, &out, NULL) == 0

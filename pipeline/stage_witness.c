@@ -58,9 +58,13 @@ static int hearing_open(const struct run *run, const struct language *language, 
                         struct error *err)
 {
     const struct change_file *file = test_file_of(run);
-    if (!file || testfile_open(&hearing->file, language, file->path, file->content,
-                               json_text_at(run->scratch, "trusted_tests", ""), err) < 0)
-        return file ? -1 : error_set(err, ERROR_INTERNAL, "there is no test file to cross-examine");
+    if (!file) {
+        error_set(err, ERROR_INTERNAL, "there is no test file to cross-examine");
+        return -1;
+    }
+    if (testfile_open(&hearing->file, language, file->path, file->content,
+                      json_text_at(run->scratch, "trusted_tests", ""), err) < 0)
+        return -1;
     hearing->tests = testfile_names(&hearing->file);
     size_t count = json_array_size(hearing->tests);
     hearing->trusted = calloc(count + 1, sizeof *hearing->trusted);
@@ -135,6 +139,8 @@ static int observe(struct pipeline *pipeline, const struct run *run, const struc
     json_auto_t *paths = json_pack("[s]", hearing->file.path);
     struct sandbox_result result = {0};
     witness->seen = json_array();
+    if (!witness->seen)
+        return error_set(err, ERROR_INTERNAL, "out of memory");
     if (!command->argv.count || strchr(run->spec.symbol, '.'))
         return 0;
     struct tool_run tool = {.command = command,
