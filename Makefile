@@ -6,7 +6,7 @@ BUILD   ?= build
 Q       := $(if $(V),,@)
 say      = @printf '  %-5s %s\n'
 
-PACKAGES := libcurl libmicrohttpd jansson yaml-0.1 libxml-2.0 libgit2 libjwt libcrypto libzstd sqlite3 tree-sitter
+PACKAGES := libcurl libmicrohttpd jansson yaml-0.1 libxml-2.0 libgit2 libjwt libcrypto libzstd sqlite3 libpq tree-sitter
 WARN     := -Wall -Wextra -Wshadow -Wconversion -Wvla -Wstrict-prototypes
 HARDEN   := -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protection -D_FORTIFY_SOURCE=2
 OPTIMISE ?= -O2 -g

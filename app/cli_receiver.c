@@ -1,5 +1,6 @@
 /* assay receiver: the process that talks to the world. Started by `assay serve` with an empty environment, it is told
- * on standard input what it needs, which is no key but the webhook secrets:
+ * on standard input what it needs, which is no key but the webhook secrets and the
+ * database's own:
  *     {"socket": 3, "database": "sqlite:///…", "forges": [{"name": "github", "secret": "…"}]}
  * It writes the line "ready" to standard output when it answers, after it has given up all other rights. */
 #include <errno.h>
@@ -33,6 +34,8 @@ static void orders_release(struct orders *orders)
         secret_release(&orders->forges[i].secret);
     }
     free(orders->forges);
+    if (orders->database) /* its password, too, may stand in it */
+        explicit_bzero(orders->database, strlen(orders->database));
     free(orders->database);
     if (orders->socket >= 0)
         close(orders->socket);
@@ -111,17 +114,18 @@ static int close_others(const struct orders *orders, struct error *err)
     return 0;
 }
 
-static int confine_to_database(const char *database, const struct log *log, struct error *err)
+static int confine_to_database(const struct store *store, const struct log *log, struct error *err)
 {
-    const struct config config = {.file = "receiver", .database = (char *)database};
-    AUTO_FREE char *path = config_sqlite_path(&config, err);
-    if (!path)
+    struct store_needs needs = {0};
+    if (store_needs(store, &needs, err) < 0)
         return -1;
-    char *slash = strrchr(path, '/');
-    slash[slash == path] = '\0';
+    const struct confinement rights = {
+        .folder = needs.folder, .connects = needs.connects, .files = (const char *const *)needs.files};
     char hex[DIGEST_HEX_SIZE];
     digest_sha256("", 0, hex); /* makes OpenSSL read its configuration while it can */
-    return confine_self(path, log, err);
+    int status = confine_self(&rights, log, err);
+    store_needs_release(&needs);
+    return status;
 }
 
 static int receive(struct orders *orders, struct store *store, const struct log *log, struct error *err)
@@ -133,7 +137,7 @@ static int receive(struct orders *orders, struct store *store, const struct log 
         return -1;
     orders->socket = -1; /* the receiver's now */
     struct receiver *receiver = receiver_new(&config, store, log, err);
-    int status = receiver ? confine_to_database(orders->database, log, err) : -1;
+    int status = receiver ? confine_to_database(store, log, err) : -1;
     if (status == 0 && write(STDOUT_FILENO, "ready\n", 6) != 6)
         status = error_system(err, errno, "receiver: say that it is ready");
     if (status == 0)

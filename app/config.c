@@ -41,7 +41,8 @@ static const struct yaml_field limits_fields[] = {
 
 const struct yaml_field config_fields[] = {
     YAML_FIELD("server", YAML_OBJECT, AT(server), "where Assay listens", .fields = server_fields),
-    YAML_FIELD("database", YAML_TEXT, AT(database), "sqlite:///PATH; <state_dir>/assay.db when absent"),
+    YAML_FIELD("database", YAML_TEXT, AT(database),
+               "sqlite:///PATH or postgresql://USER@HOST/NAME; <state_dir>/assay.db when absent"),
     YAML_FIELD("state_dir", YAML_TEXT, AT(state_dir),
                "git mirrors, caches, workspaces; the XDG state directory when absent"),
     YAML_FIELD("workers", YAML_INT, AT(workers), "jobs at once", .min = 1, .max = 256),
@@ -255,19 +256,6 @@ const struct forge_config *config_forge(const struct config *config, const char 
         if (strcmp(forges[i].name, name) == 0)
             return &forges[i];
     return NULL;
-}
-
-char *config_sqlite_path(const struct config *config, struct error *err)
-{
-    static const char scheme[] = "sqlite:///";
-    if (strncmp(config->database, scheme, strlen(scheme)) != 0 || !config->database[strlen(scheme)]) {
-        error_set(err, ERROR_CONFIG, "%s: database: expected sqlite:///PATH with an absolute path", config->file);
-        return NULL;
-    }
-    char *path = strdup(config->database + strlen(scheme) - 1);
-    if (!path)
-        out_of_memory(err);
-    return path;
 }
 
 char *config_tools_dir(const struct config *config, struct error *err)

@@ -28,7 +28,7 @@ struct config {
         char *listen;     /* host:port, default 127.0.0.1:3000 */
         char *public_url; /* for links in comments; "" when not set */
     } server;
-    char *database;             /* sqlite:///PATH; default <state_dir>/assay.db */
+    char *database;             /* sqlite:///PATH or postgresql://…, without a password; default <state_dir>/assay.db */
     char *state_dir;            /* default: $XDG_STATE_HOME/assay, else ~/.local/state/assay */
     int64_t workers;            /* jobs at once, default 4 */
     struct yaml_objects forges; /* of struct forge_config */
@@ -52,10 +52,6 @@ int config_load(const char *path, unsigned needs, struct config *out, struct err
 void config_release(struct config *config);
 
 const struct forge_config *config_forge(const struct config *config, const char *name); /* NULL when unknown */
-
-/* The path of an SQLite database URL (sqlite:///var/lib/x.db → /var/lib/x.db), heap; ERROR_CONFIG for another scheme.
- */
-char *config_sqlite_path(const struct config *config, struct error *err);
 
 /* The folder of pinned tools: $ASSAY_TOOLS, <state_dir>/tools, the XDG state directory's assay/tools,
  * /usr/lib/assay/tools; heap; NULL with ERROR_CONFIG and the command that installs them. It holds one folder for each

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "app/base/secret.h"
+#include "app/store.h"
 
 /* Sets "file:line: path: …"; without a line for what comes from the environment or stands nowhere. */
 __attribute__((format(printf, 5, 6))) static int bad(const struct config *config, struct error *err, int64_t line,
@@ -47,8 +48,9 @@ static int check_server(const struct config *config, struct error *err)
                    config->server.listen);
     if (*config->server.public_url && !is_url(config->server.public_url))
         return bad(config, err, 0, "server.public_url", "expected an address such as https://assay.example.com");
-    if (strncmp(config->database, "sqlite:///", 10) != 0 && strncmp(config->database, "postgresql://", 13) != 0)
-        return bad(config, err, 0, "database", "expected sqlite:///PATH with an absolute path");
+    struct error inner = {0};
+    if (store_check_url(config->database, &inner) < 0)
+        return bad(config, err, 0, "database", "%s", inner.message);
     if (!*config->label)
         return bad(config, err, 0, "label", "a label has to have a name");
     return 0;

@@ -22,6 +22,7 @@ struct serve {
     struct stop stop;
     int socket;
     char *url;                  /* where it listens */
+    char *database;             /* its whole address: the receiver has no environment and no files to add to it */
     char *orders;               /* for the receiver's standard input; holds secrets */
     const char *environment[4]; /* the receiver's */
     char *variables[4];         /* what of it is ours */
@@ -31,6 +32,9 @@ static void serve_release(struct serve *serve)
 {
     if (serve->orders)
         explicit_bzero(serve->orders, strlen(serve->orders));
+    if (serve->database)
+        explicit_bzero(serve->database, strlen(serve->database));
+    free(serve->database);
     free(serve->orders);
     free(serve->url);
     for (size_t i = 0; i < sizeof serve->variables / sizeof serve->variables[0]; i++)
@@ -59,7 +63,7 @@ static int make_orders(struct serve *serve, struct error *err)
 {
     const struct forge_config *forges = serve->config.forges.items;
     json_auto_t *orders =
-        json_pack("{s:i, s:s, s:[]}", "socket", RECEIVER_SOCKET, "database", serve->config.database, "forges");
+        json_pack("{s:i, s:s, s:[]}", "socket", RECEIVER_SOCKET, "database", serve->database, "forges");
     for (size_t i = 0; orders && i < serve->config.forges.count; i++)
         if (add_forge(json_object_get(orders, "forges"), &forges[i], err) < 0)
             return -1;
@@ -86,10 +90,12 @@ static int make_environment(struct serve *serve, struct error *err)
 /* ---- before anything is started ---- */
 
 /* Applies missing migrations here, so that a database that cannot be used is said once, before anything is started. */
-static int check_database(const struct serve *serve, struct error *err)
+static int check_database(struct serve *serve, struct error *err)
 {
     struct store *store = store_open(serve->config.database, err);
     int status = store ? store_ping(store, err) : -1;
+    if (status == 0 && !(serve->database = store_whole_url(store, err)))
+        status = -1;
     store_close(store);
     return status;
 }

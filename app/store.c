@@ -7,27 +7,58 @@
 #include "app/base/json.h"
 #include "app/store_internal.h"
 
-static const struct store_backend *const backends[] = {&store_sqlite};
+static const struct store_backend *const backends[] = {&store_sqlite, &store_postgres};
 
-static const struct store_backend *find_backend(const char *url)
+static const struct store_backend *find_backend(const char *url, struct error *err)
 {
     for (size_t i = 0; i < sizeof backends / sizeof backends[0]; i++) {
         size_t len = strlen(backends[i]->scheme);
         if (strncmp(url, backends[i]->scheme, len) == 0 && strncmp(url + len, "://", 3) == 0)
             return backends[i];
     }
+    /* A password may stand in the rest of the address. */
+    error_set(err, ERROR_CONFIG,
+              "\"%.*s\" is not a kind of database known here; use sqlite:///PATH or "
+              "postgresql://USER@HOST/NAME",
+              (int)strcspn(url, ":"), url);
     return NULL;
+}
+
+int store_check_url(const char *url, struct error *err)
+{
+    const struct store_backend *backend = find_backend(url, err);
+    return backend ? backend->check(url, err) : -1;
+}
+
+char *store_whole_url(const struct store *store, struct error *err)
+{
+    return store->backend->whole_url(store, err);
+}
+
+int store_needs(const struct store *store, struct store_needs *out, struct error *err)
+{
+    struct store_needs needs = {0};
+    if (store->backend->needs(store, &needs, err) < 0) {
+        store_needs_release(&needs);
+        return -1;
+    }
+    *out = needs;
+    return 0;
+}
+
+void store_needs_release(struct store_needs *needs)
+{
+    free(needs->folder);
+    for (size_t i = 0; i < sizeof needs->files / sizeof needs->files[0]; i++)
+        free(needs->files[i]);
+    *needs = (struct store_needs){0};
 }
 
 struct store *store_open(const char *url, struct error *err)
 {
-    const struct store_backend *backend = find_backend(url);
-    if (!backend) {
-        /* A password may stand in the rest of the address. */
-        error_set(err, ERROR_CONFIG, "database: \"%.*s\" is not a kind of database known here; use sqlite:///PATH",
-                  (int)strcspn(url, ":"), url);
+    const struct store_backend *backend = find_backend(url, err);
+    if (!backend)
         return NULL;
-    }
     struct store *store = calloc(1, sizeof *store);
     if (!store) {
         sql_out_of_memory(err);

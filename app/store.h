@@ -1,6 +1,6 @@
 /* The store: deliveries, jobs, the journal of stages, model calls and artifacts; durable before a call returns.
  *
- * `struct store` is opaque; the back end sits behind a vtable (app/store_sqlite.c; PostgreSQL comes later), the SQL in
+ * `struct store` is opaque; the back end sits behind a vtable (app/store_sqlite.c, app/store_postgres.c), the SQL in
  * templates/sql/<backend>/. One connection for each process, one thread at a time. Times are wall-clock ms. All
  * returned structs are owned by the caller and freed with their release function. A store that cannot write is
  * ERROR_STORE, retryable when busy or full.
@@ -22,6 +22,22 @@ struct store;
  * Assay is ERROR_CONFIG. */
 struct store *store_open(const char *url, struct error *err);
 void store_close(struct store *store);
+
+/* Whether such an address may stand in a configuration: it is well formed and holds no password. ERROR_CONFIG. */
+int store_check_url(const char *url, struct error *err);
+
+/* The address with everything that this process's environment and files add to it, for a process that has neither.
+ * It may hold a password. Heap. */
+char *store_whole_url(const struct store *store, struct error *err);
+
+/* What a process that gives up its rights must keep to go on with the store. */
+struct store_needs {
+    char *folder;   /* to read and write in; NULL: none */
+    bool connects;  /* to a server */
+    char *files[8]; /* to read; NULL-terminated */
+};
+int store_needs(const struct store *store, struct store_needs *out, struct error *err);
+void store_needs_release(struct store_needs *needs);
 
 /* The database answers and can be written to now (its write lock was had and given back). */
 int store_ping(struct store *store, struct error *err);

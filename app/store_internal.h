@@ -1,4 +1,4 @@
-/* Between the store's operations (app/store_*.c) and its back ends (app/store_sqlite.c).
+/* Between the store's operations (app/store_*.c) and its back ends (app/store_sqlite.c, app/store_postgres.c).
  *
  * A back end knows transactions and how to run a statement; what the statements are stands in
  * templates/sql/<backend>/ under the same names for every back end ("-- name: job_claim"), with named parameters
@@ -55,7 +55,10 @@ struct sql_statement {
 };
 
 struct store_backend {
-    const char *scheme; /* of its URLs, and its folder below templates/sql/ */
+    const char *scheme;                               /* of its URLs, and its folder below templates/sql/ */
+    int (*check)(const char *url, struct error *err); /* store_check_url() */
+    char *(*whole_url)(const struct store *store, struct error *err);                    /* store_whole_url() */
+    int (*needs)(const struct store *store, struct store_needs *out, struct error *err); /* what it sets is released */
     int (*open)(struct store *store, const char *url, struct error *err); /* a failed open is followed by close */
     void (*close)(struct store *store);
     int (*begin)(struct store *store, struct error *err); /* for writing: takes the lock that it needs */
@@ -76,6 +79,7 @@ struct store {
 };
 
 extern const struct store_backend store_sqlite;
+extern const struct store_backend store_postgres;
 
 #define SQL_PARAMS(...)                                                                                                \
     (const struct sql_value[]){__VA_ARGS__}, sizeof((const struct sql_value[]){__VA_ARGS__}) / sizeof(struct sql_value)

@@ -218,6 +218,8 @@ static int claim(struct store *store, const struct sql_value *params, size_t cou
                  struct error *err)
 {
     int64_t id = 0;
+    if (sql_run(store, "job_claim_lock", NULL, 0, NULL, err) < 0)
+        return -1;
     int64_t rows = sql_run(store, "job_claim", params, count, &(struct sql_reader){read_id, &id}, err);
     if (rows > 0)
         rows = get(store, id, job, err);

@@ -316,11 +316,35 @@ static int create_private(const char *path, struct error *err)
     return S_ISREG(st.st_mode) ? 0 : error_set(err, ERROR_CONFIG, "database %s is not a regular file", path);
 }
 
+static int sqlite_check(const char *url, struct error *err)
+{
+    const char *path = url + strlen("sqlite://");
+    if (path[0] == '/' && path[1])
+        return 0;
+    return error_set(err, ERROR_CONFIG, "\"%s\" has no absolute path; write sqlite:///PATH", url);
+}
+
+static char *sqlite_whole_url(const struct store *store, struct error *err)
+{
+    char *url = text_format("sqlite://%s", path_of(store));
+    if (!url)
+        sql_out_of_memory(err);
+    return url;
+}
+
+static int sqlite_needs(const struct store *store, struct store_needs *out, struct error *err)
+{
+    const char *path = path_of(store);
+    const char *slash = strrchr(path, '/');
+    out->folder = strndup(path, slash == path ? 1 : (size_t)(slash - path));
+    return out->folder ? 0 : sql_out_of_memory(err);
+}
+
 static int sqlite_open(struct store *store, const char *url, struct error *err)
 {
     const char *path = url + strlen("sqlite://");
-    if (path[0] != '/' || path[1] == '\0')
-        return error_set(err, ERROR_CONFIG, "database: \"%s\" has no absolute path; write sqlite:///PATH", url);
+    if (sqlite_check(url, err) < 0)
+        return -1;
     struct sqlite *sqlite = store->connection = calloc(1, sizeof *sqlite);
     if (!sqlite || !(sqlite->path = strdup(path)))
         return sql_out_of_memory(err);
@@ -346,6 +370,9 @@ static void sqlite_close(struct store *store)
 
 const struct store_backend store_sqlite = {
     .scheme = "sqlite",
+    .check = sqlite_check,
+    .whole_url = sqlite_whole_url,
+    .needs = sqlite_needs,
     .open = sqlite_open,
     .close = sqlite_close,
     .begin = sqlite_begin,

@@ -27,6 +27,10 @@ WHERE (:forge IS NULL OR forge = :forge)
 ORDER BY id DESC
 LIMIT :limit;
 
+-- The transaction has the file to itself already.
+-- name: job_claim_lock
+SELECT 1 AS locked;
+
 -- name: job_claim
 UPDATE job
 SET state = 'running', attempt = attempt + 1, fence = fence + 1, lease_owner = :worker, lease_until_ms = :until,

@@ -1,4 +1,5 @@
-/* A store in a temporary folder of its own, and short ways to fill it. */
+/* A store of its own for each test, and short ways to fill it: an SQLite file in a temporary folder, or a schema in a
+ * private PostgreSQL. RUN_ON_BOTH(tests) runs a group of tests on the one and then on the other. */
 #ifndef TESTS_UNIT_APP_STORE_FIXTURE_H
 #define TESTS_UNIT_APP_STORE_FIXTURE_H
 
@@ -13,11 +14,15 @@
 #include "app/base/buf.h"
 #include "app/base/fs.h"
 #include "app/store.h"
+#include "postgres_fixture.h"
 
 struct fixture {
-    char *folder, *path, *url;
+    char *folder, *path, *url; /* path: of the SQLite file, whatever the back end */
     struct store *store;
 };
+
+/* Which back end fixture_setup() makes: NULL is SQLite. Set between groups of tests only. */
+static const char *fixture_server;
 
 #define NEEDS(call, err)                                                                                               \
     do {                                                                                                               \
@@ -40,7 +45,8 @@ static inline int fixture_setup(void **state)
     fixture->folder = fs_make_temp_dir("/tmp", "assay-store-", NULL);
     assert_non_null(fixture->folder);
     fixture->path = text_format("%s/deep/er/assay.db", fixture->folder);
-    fixture->url = text_format("sqlite://%s", fixture->path);
+    fixture->url = fixture_server ? postgres_new_schema(fixture_server) : text_format("sqlite://%s", fixture->path);
+    assert_non_null(fixture->url);
     fixture->store = open_or_fail(fixture->url);
     *state = fixture;
     return 0;
@@ -57,6 +63,22 @@ static inline int fixture_teardown(void **state)
     free(fixture);
     return 0;
 }
+
+static inline int fixture_run(const char *name, const struct CMUnitTest *tests, size_t count)
+{
+    struct postgres_server server;
+    int failed = _cmocka_run_group_tests(name, tests, count, NULL, NULL);
+    if (!postgres_start(&server, NULL)) {
+        print_message("[  SKIPPED ] %s: PostgreSQL is not installed\n", name);
+        return failed;
+    }
+    fixture_server = server.url;
+    failed += _cmocka_run_group_tests("the same on PostgreSQL", tests, count, NULL, NULL);
+    fixture_server = NULL;
+    postgres_end(&server);
+    return failed;
+}
+#define RUN_ON_BOTH(tests) fixture_run(#tests, tests, sizeof(tests) / sizeof((tests)[0]))
 
 static inline struct delivery a_delivery(const char *id, const char *payload)
 {

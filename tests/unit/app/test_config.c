@@ -118,8 +118,7 @@ static void test_reads_a_whole_file(void **state)
     assert_int_equal(config.limits.repair_rounds, 1);
     assert_int_equal(config.limits.context_tokens, 12000);
     assert_string_equal(config.label, "prove");
-    AUTO_FREE char *path = config_sqlite_path(&config, &err);
-    assert_string_equal(path, "/var/lib/assay/x.db");
+    assert_string_equal(config.database, "sqlite:///var/lib/assay/x.db");
     config_release(&config);
     assert_null(config.file);
     assert_null(config.label);
@@ -191,7 +190,9 @@ static const struct {
      "assay.yml: server.listen: expected host:port such as 127.0.0.1:3000, got \"::1:3000\""},
     {"server: {public_url: example.com}\n", 0,
      "assay.yml: server.public_url: expected an address such as https://assay.example.com"},
-    {"database: mysql://x\n", 0, "assay.yml: database: expected sqlite:///PATH with an absolute path"},
+    {"database: mysql://x\n", 0,
+     "assay.yml: database: \"mysql\" is not a kind of database known here; use sqlite:///PATH or "
+     "postgresql://USER@HOST/NAME"},
     {"label: ''\n", 0, "assay.yml: label: a label has to have a name"},
     {FORGE "  - name: github\n", 0, "assay.yml:3: forges[1].name: another forge is called \"github\""},
     {"forges:\n  - name: Git Hub\n", 0,
@@ -419,15 +420,23 @@ static void test_missing_variables_are_named(void **state)
     }
 }
 
-static void test_only_sqlite_has_a_path(void **state)
+static void test_a_database_may_be_a_server_but_not_with_its_password(void **state)
 {
     (void)state;
     struct config config;
-    struct error err = {0};
     assert_int_equal(load("database: postgresql://u@h/assay\n", 0, &config, NULL), 0);
-    assert_null(config_sqlite_path(&config, &err));
-    assert_int_equal(err.code, ERROR_CONFIG);
+    assert_string_equal(config.database, "postgresql://u@h/assay");
     config_release(&config);
+    const char *const bad[] = {"postgresql://u:hunter2@h/assay", "postgresql://u@h/assay?password=hunter2",
+                               "postgresql://u@h/assay?hunter2=1", "postgresql://[hunter2/assay"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct error err = {0};
+        AUTO_FREE char *text = text_format("database: '%s'\n", bad[i]);
+        assert_int_equal(load(text, 0, &config, &err), -1);
+        assert_int_equal(err.code, ERROR_CONFIG);
+        assert_non_null(strstr(err.message, "database: "));
+        assert_null(strstr(err.message, "hunter2"));
+    }
 }
 
 static void test_tools_are_looked_for_in_order(void **state)
@@ -516,7 +525,7 @@ int main(void)
         IN_FOLDER(test_an_enterprise_server_has_other_addresses),
         IN_FOLDER(test_models_come_from_their_own_variables),
         IN_FOLDER(test_missing_variables_are_named),
-        IN_FOLDER(test_only_sqlite_has_a_path),
+        IN_FOLDER(test_a_database_may_be_a_server_but_not_with_its_password),
         IN_FOLDER(test_tools_are_looked_for_in_order),
         IN_FOLDER(test_the_description_is_itself_valid),
     };

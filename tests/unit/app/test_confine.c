@@ -84,7 +84,7 @@ static int try_confined(bool (*attempt)(const char *), const char *folder)
     if (pid == 0) {
         struct error err = {0};
         const struct log quiet = {.fd = 2, .level = LOG_ERROR};
-        if (confine_self(folder, &quiet, &err) < 0) {
+        if (confine_self(&(struct confinement){.folder = folder}, &quiet, &err) < 0) {
             print_message("%s\n", err.message);
             _exit(2);
         }

@@ -522,5 +522,5 @@ int main(void)
         TEST(a_first_tick_waits_for_the_others),
         TEST(strangers_and_other_comments_answer_nothing),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_ON_BOTH(tests);
 }

@@ -223,5 +223,5 @@ int main(void)
         STORE_TEST(artifacts_are_replaced_and_bounded_by_the_readers_cap),
         STORE_TEST(an_evaluation_goes_on_under_its_key_and_keeps_each_task_once),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_ON_BOTH(tests);
 }

@@ -371,5 +371,5 @@ int main(int argc, char **argv)
     };
     if (argc > 2 && strcmp(argv[1], "job") == 0)
         return play(argc, argv);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_ON_BOTH(tests);
 }

@@ -1,0 +1,58 @@
+/* Between the two halves of the PostgreSQL back end: the connection (app/store_postgres_link.c) and the statements
+ * (app/store_postgres.c). */
+#ifndef APP_STORE_POSTGRES_H
+#define APP_STORE_POSTGRES_H
+
+#include <libpq-fe.h>
+
+#include "app/store_internal.h"
+
+struct postgres {
+    PGconn *link;     /* NULL: not connected */
+    char *url;        /* may hold a password: for libpq only, never for a message */
+    char *place;      /* "assay on db.example.com:5432", for messages */
+    int64_t number;   /* of the connection: statements prepared on an earlier one are not there any more */
+    int64_t again_ms; /* monotonic: no new try to connect before this; 0: at any time */
+    int failures;     /* tries to connect since the last that went well */
+    bool in_transaction;
+    bool listening;
+};
+
+static inline struct postgres *postgres_of(const struct store *store)
+{
+    return store->connection;
+}
+
+/* Connects, or goes on with the connection that is there. After a failure the next try is made after a pause that
+ * doubles up to ten seconds and is partly random; until then ERROR_STORE, retryable, at once. */
+int postgres_connect(struct postgres *postgres, struct error *err);
+
+/* Forgets the connection; whatever ran on it is rolled back by the server. */
+void postgres_drop(struct postgres *postgres);
+
+/* The last result of what was sent, or NULL with the reason when the server refused, the connection broke or it took
+ * longer than a statement may. Owned by the caller. */
+PGresult *postgres_result(struct postgres *postgres, struct error *err);
+
+/* Sends text that has no parameters and gives no rows: one or more statements. */
+int postgres_execute(struct postgres *postgres, const char *sql, struct error *err);
+
+/* A query without parameters that gives one integer; *value is left alone when it gives no row. */
+int postgres_ask(struct postgres *postgres, const char *sql, int64_t *value, struct error *err);
+
+/* app/store_postgres_url.c, for the table of the back end. */
+int postgres_check(const char *url, struct error *err);
+char *postgres_whole_url(const struct store *store, struct error *err);
+int postgres_needs(const struct store *store, struct store_needs *out, struct error *err);
+char *postgres_place(const PGconn *link); /* what may be said of where it is; heap */
+
+/* The server cannot be reached at all, or has just gone away. Returns -1. */
+int postgres_lost(struct postgres *postgres, struct error *err);
+
+static inline void postgres_clear(PGresult **result)
+{
+    PQclear(*result);
+}
+#define AUTO_RESULT __attribute__((cleanup(postgres_clear)))
+
+#endif

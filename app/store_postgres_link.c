@@ -1,0 +1,241 @@
+/* The connection to PostgreSQL: made, lost, made again; and what the server's errors mean for a person. */
+#include "app/store_postgres.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "app/base/clock.h"
+
+enum {
+    CONNECT_MS = 5 * 1000,
+    ANSWER_MS = 20 * 1000, /* longer than statement_timeout below, which says more */
+    PAUSE_FIRST_MS = 100,
+    PAUSE_MAX_MS = 10 * 1000,
+};
+
+/* A process that stands still in the middle of a transaction must not hold its locks for ever. */
+static const char session[] =
+    "SET client_encoding = 'UTF8'; SET client_min_messages = warning; SET standard_conforming_strings = on;"
+    "SET statement_timeout = '15s'; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '10s'";
+
+/* ---- errors ---- */
+
+/* libpq's messages have several lines and end with one. */
+static void one_line(const char *message, char *out, size_t size)
+{
+    size_t len = 0;
+    for (const char *at = message; *at && len + 1 < size; at++) {
+        bool blank = strchr("\r\n\t ", *at) != NULL;
+        if (!blank || (len > 0 && out[len - 1] != ' '))
+            out[len++] = blank ? ' ' : *at;
+    }
+    while (len > 0 && out[len - 1] == ' ')
+        len--;
+    out[len] = '\0';
+}
+
+static int fault(const struct postgres *postgres, struct error *err, bool again, const char *message, const char *fix)
+{
+    char line[ERROR_MESSAGE_MAX / 2];
+    one_line(message, line, sizeof line);
+    error_set(err, ERROR_STORE, "database %s: %s%s%s", postgres->place, *line ? line : "no answer", fix ? "; " : "",
+              fix ? fix : "");
+    return again ? error_retry(err, 0) : -1;
+}
+
+/* By the SQLSTATE or its class; the first that fits. */
+static const struct {
+    const char *state;
+    enum error_code code;
+    bool again;
+    const char *fix;
+} meanings[] = {
+    {"23503", ERROR_NOT_FOUND, false, NULL}, /* a foreign key: there is no such job */
+    {"25006", ERROR_STORE, true, "name the server that takes writes (target_session_attrs=read-write)"},
+    {"28", ERROR_CONFIG, false, "check user and password (PGPASSFILE, or passfile= in the address) and pg_hba.conf"},
+    {"3D000", ERROR_CONFIG, false, "create it: createdb --owner=USER NAME"},
+    {"40", ERROR_STORE, true, NULL}, /* serialisation, deadlock */
+    {"42501", ERROR_CONFIG, false, "let Assay's user own the database (ALTER DATABASE … OWNER TO …)"},
+    {"53100", ERROR_STORE, true, "no room left on the server's disk; make room there"},
+    {"53", ERROR_STORE, true, NULL},
+    {"54", ERROR_LIMIT, false, NULL},
+    {"55P03", ERROR_STORE, true, "another process kept a lock; try again"},
+    {"57014", ERROR_STORE, true, "the server was too slow; try again"},
+    {"57", ERROR_STORE, true, NULL}, /* the server stops, or starts */
+    {"08", ERROR_STORE, true, NULL},
+};
+
+static int refused(const struct postgres *postgres, const PGresult *result, struct error *err)
+{
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    for (size_t i = 0; state && i < sizeof meanings / sizeof meanings[0]; i++) {
+        if (strncmp(state, meanings[i].state, strlen(meanings[i].state)) != 0)
+            continue;
+        fault(postgres, err, meanings[i].again, primary ? primary : "", meanings[i].fix);
+        if (err)
+            err->code = meanings[i].code;
+        return -1;
+    }
+    return fault(postgres, err, false, PQresultErrorMessage(result), NULL);
+}
+
+int postgres_lost(struct postgres *postgres, struct error *err)
+{
+    fault(postgres, err, true, postgres->link ? PQerrorMessage(postgres->link) : "not connected", NULL);
+    postgres_drop(postgres);
+    return -1;
+}
+
+/* ---- waiting for the server ---- */
+
+static bool wait_socket(PGconn *link, short events, int64_t deadline)
+{
+    struct pollfd socket = {.fd = PQsocket(link), .events = events};
+    int64_t left = deadline - clock_monotonic_ms();
+    return left > 0 && poll(&socket, 1, (int)left) >= 0 && clock_monotonic_ms() < deadline;
+}
+
+static bool flush(PGconn *link, int64_t deadline)
+{
+    int left;
+    while ((left = PQflush(link)) == 1)
+        if (!wait_socket(link, POLLIN | POLLOUT, deadline) || !PQconsumeInput(link))
+            return false;
+    return left == 0;
+}
+
+/* The next result; NULL in *result at the end. */
+static bool next_result(PGconn *link, int64_t deadline, PGresult **result)
+{
+    while (PQisBusy(link))
+        if (!wait_socket(link, POLLIN, deadline) || !PQconsumeInput(link))
+            return false;
+    *result = PQgetResult(link);
+    return true;
+}
+
+PGresult *postgres_result(struct postgres *postgres, struct error *err)
+{
+    int64_t deadline = clock_monotonic_ms() + ANSWER_MS;
+    PGresult *kept = NULL;
+    PGresult *next = NULL;
+    bool alive = flush(postgres->link, deadline);
+    while (alive && (alive = next_result(postgres->link, deadline, &next)) && next) {
+        if (kept && PQresultStatus(kept) == PGRES_FATAL_ERROR) {
+            PQclear(next); /* the first error is the reason */
+            continue;
+        }
+        PQclear(kept);
+        kept = next;
+    }
+    if (kept && PQresultStatus(kept) != PGRES_FATAL_ERROR && alive && PQstatus(postgres->link) == CONNECTION_OK)
+        return kept;
+    if (!kept || !PQresultErrorField(kept, PG_DIAG_SQLSTATE))
+        postgres_lost(postgres, err);
+    else if (refused(postgres, kept, err) < 0 && (!alive || PQstatus(postgres->link) != CONNECTION_OK))
+        postgres_drop(postgres); /* it said why it goes, and went */
+    PQclear(kept);
+    return NULL;
+}
+
+int postgres_execute(struct postgres *postgres, const char *sql, struct error *err)
+{
+    if (!PQsendQuery(postgres->link, sql))
+        return postgres_lost(postgres, err);
+    AUTO_RESULT PGresult *result = postgres_result(postgres, err);
+    return result ? 0 : -1;
+}
+
+int postgres_ask(struct postgres *postgres, const char *sql, int64_t *value, struct error *err)
+{
+    if (!PQsendQuery(postgres->link, sql))
+        return postgres_lost(postgres, err);
+    AUTO_RESULT PGresult *result = postgres_result(postgres, err);
+    if (result && PQntuples(result) > 0 && !PQgetisnull(result, 0, 0))
+        *value = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
+    return result ? 0 : -1;
+}
+
+/* ---- connecting ---- */
+
+static bool finish_connecting(PGconn *link)
+{
+    int64_t deadline = clock_monotonic_ms() + CONNECT_MS;
+    PostgresPollingStatusType step = PGRES_POLLING_WRITING;
+    while (step != PGRES_POLLING_OK && step != PGRES_POLLING_FAILED) {
+        if (!wait_socket(link, step == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline))
+            return false;
+        step = PQconnectPoll(link);
+    }
+    return step == PGRES_POLLING_OK;
+}
+
+static int64_t pause_after(int failures)
+{
+    int64_t pause = PAUSE_FIRST_MS << (failures < 8 ? failures : 8);
+    uint32_t dice = 0;
+    if (pause > PAUSE_MAX_MS)
+        pause = PAUSE_MAX_MS;
+    if (getrandom(&dice, sizeof dice, GRND_NONBLOCK) < 0) /* so that a restarted server does not get all at once */
+        dice = 0;
+    return pause / 2 + (int64_t)dice % (pause / 2 + 1);
+}
+
+/* Without a connection there is no SQLSTATE: only the words tell what must be put right by a person. */
+static int not_connected(struct postgres *postgres, struct error *err)
+{
+    static const char *const for_good[] = {"password", "authentication", "pg_hba", "does not exist", "invalid"};
+    const char *message = postgres->link ? PQerrorMessage(postgres->link) : "out of memory";
+    bool again = true;
+    for (size_t i = 0; i < sizeof for_good / sizeof for_good[0]; i++)
+        again = again && !strstr(message, for_good[i]);
+    fault(postgres, err, again, *message ? message : "it did not answer in time",
+          again
+              ? NULL
+              : "check the address, the user, its password (PGPASSFILE, or passfile= in the address) and pg_hba.conf");
+    if (!again && err)
+        err->code = ERROR_CONFIG;
+    return -1;
+}
+
+static int start_session(struct postgres *postgres, struct error *err)
+{
+    const char *const names[] = {"dbname", "fallback_application_name", NULL};
+    const char *const values[] = {postgres->url, "assay", NULL};
+    postgres->link = PQconnectStartParams(names, values, 1);
+    if (!postgres->link || PQstatus(postgres->link) == CONNECTION_BAD || !finish_connecting(postgres->link))
+        return not_connected(postgres, err);
+    PQsetnonblocking(postgres->link, 1);
+    return postgres_execute(postgres, session, err);
+}
+
+int postgres_connect(struct postgres *postgres, struct error *err)
+{
+    if (postgres->link && PQstatus(postgres->link) == CONNECTION_OK)
+        return 0;
+    int64_t now = clock_monotonic_ms();
+    if (now < postgres->again_ms) {
+        error_set(err, ERROR_STORE, "database %s: it could not be reached a moment ago", postgres->place);
+        return error_retry(err, postgres->again_ms - now);
+    }
+    postgres_drop(postgres);
+    if (start_session(postgres, err) < 0) {
+        postgres->again_ms = clock_monotonic_ms() + pause_after(postgres->failures++);
+        postgres_drop(postgres);
+        return -1;
+    }
+    postgres->again_ms = 0;
+    postgres->failures = 0;
+    postgres->number++;
+    return 0;
+}
+
+void postgres_drop(struct postgres *postgres)
+{
+    PQfinish(postgres->link);
+    postgres->link = NULL;
+    postgres->listening = false;
+}

@@ -1,0 +1,45 @@
+-- name: delivery_add
+INSERT INTO delivery (forge, id, event, received_ms)
+VALUES (:forge, :id, :event, :received_ms)
+ON CONFLICT (forge, id) DO NOTHING
+RETURNING seq;
+
+-- name: payload_add
+INSERT INTO payload (delivery, encoding, bytes) VALUES (:delivery, :encoding, :bytes);
+
+-- A delivery that takes its process down with it would come back for ever: it counts as tried when it is taken.
+-- name: delivery_bury
+UPDATE delivery
+SET state = 'dead', ended_ms = :now, note = CASE note WHEN '' THEN 'every attempt at it crashed' ELSE note END
+WHERE seq IN (
+    SELECT seq FROM delivery
+    WHERE state IN ('waiting', 'taken') AND due_ms <= :now AND attempts >= :max_attempts
+    FOR UPDATE SKIP LOCKED);
+
+-- name: delivery_take
+UPDATE delivery
+SET state = 'taken', attempts = attempts + 1, due_ms = :until
+WHERE seq = (
+    SELECT seq FROM delivery
+    WHERE state IN ('waiting', 'taken') AND due_ms <= :now
+    ORDER BY seq LIMIT 1
+    FOR UPDATE SKIP LOCKED)
+RETURNING seq, forge, id, event, received_ms, attempts;
+
+-- name: payload_get
+SELECT encoding, bytes FROM payload WHERE delivery = :delivery;
+
+-- name: delivery_done
+UPDATE delivery
+SET state = 'done', ended_ms = :now, note = :note
+WHERE forge = :forge AND id = :id AND state = 'taken' AND attempts = :attempts
+RETURNING seq;
+
+-- name: delivery_defer
+UPDATE delivery
+SET state = CASE WHEN attempts >= :max_attempts THEN 'dead' ELSE 'waiting' END,
+    ended_ms = CASE WHEN attempts >= :max_attempts THEN :now::bigint ELSE 0 END,
+    due_ms = :again_ms,
+    note = :reason
+WHERE forge = :forge AND id = :id AND state = 'taken' AND attempts = :attempts
+RETURNING seq;

@@ -1,0 +1,104 @@
+-- :fence is NULL for a handle that is not fenced (store_fence). FOR SHARE holds the job still from the look at its
+-- fence to the commit.
+
+-- name: job_add
+INSERT INTO job (forge, owner, repo, installation, number, on_pull, kind, request_key, title, request, created_ms,
+                 triggered_ms)
+VALUES (:forge, :owner, :repo, :installation, :number, :on_pull, :kind, :request_key, :title, :request, :now,
+        :triggered_ms)
+ON CONFLICT (request_key) DO NOTHING
+RETURNING id;
+
+-- name: job_by_key
+SELECT id FROM job WHERE request_key = :request_key;
+
+-- name: job_get
+SELECT job.*, (SELECT json_object_agg(key, value::json) FROM effect WHERE effect.job = job.id) AS published
+FROM job
+WHERE id = :id;
+
+-- name: job_list
+SELECT job.*, (SELECT json_object_agg(key, value::json) FROM effect WHERE effect.job = job.id) AS published
+FROM job
+WHERE (:forge::text IS NULL OR forge = :forge)
+  AND (:owner::text IS NULL OR lower(owner) = lower(:owner))
+  AND (:repo::text IS NULL OR lower(repo) = lower(:repo))
+  AND (:number::bigint = 0 OR number = :number)
+  AND (:state::text IS NULL OR state = :state)
+ORDER BY id DESC
+LIMIT :limit;
+
+-- One claim at a time, from here to its commit: the bound for a repository needs the number of those that run to stand
+-- still. What is claimed after this statement is seen by the next one.
+-- name: job_claim_lock
+SELECT pg_advisory_xact_lock(1095979865, 2) IS NULL AS locked;
+
+-- name: job_claim
+UPDATE job
+SET state = 'running', attempt = attempt + 1, fence = fence + 1, lease_owner = :worker, lease_until_ms = :until,
+    started_ms = CASE started_ms WHEN 0 THEN :now ELSE started_ms END
+WHERE id = (
+    SELECT id FROM job AS candidate
+    WHERE state = 'queued' AND not_before_ms <= :now
+      AND (SELECT count(*) FROM job AS busy
+           WHERE busy.state = 'running' AND busy.forge = candidate.forge AND busy.owner = candidate.owner
+             AND busy.repo = candidate.repo) < :per_repository
+    ORDER BY id LIMIT 1
+    FOR UPDATE SKIP LOCKED)
+RETURNING id;
+
+-- name: job_extend
+UPDATE job SET lease_until_ms = :until
+WHERE id = :id AND state = 'running' AND lease_owner = :worker
+RETURNING cancel_requested;
+
+-- name: jobs_recover
+UPDATE job SET state = 'queued', lease_owner = NULL, lease_until_ms = 0
+WHERE id IN (
+    SELECT id FROM job WHERE state = 'running' AND lease_until_ms < :now
+    FOR UPDATE SKIP LOCKED)
+RETURNING id;
+
+-- name: stages_interrupt
+UPDATE stage SET status = 'interrupted', ended_ms = :now
+WHERE status = 'running' AND job = :id;
+
+-- name: job_fence
+SELECT fence FROM job WHERE id = :id AND state = 'running' AND attempt = :attempt;
+
+-- name: job_requeue
+UPDATE job SET state = 'queued', not_before_ms = :not_before_ms, reason = :reason, lease_owner = NULL, lease_until_ms = 0
+WHERE id = :id AND state = 'running' AND (:fence::bigint IS NULL OR fence = :fence)
+RETURNING id;
+
+-- name: job_finish
+UPDATE job SET state = :state, outcome = :outcome, reason = :reason, lease_owner = NULL, lease_until_ms = 0,
+               ended_ms = CASE :state WHEN 'question' THEN 0 ELSE :now::bigint END
+WHERE id = :id AND state = 'running' AND (:fence::bigint IS NULL OR fence = :fence)
+RETURNING id;
+
+-- name: job_cancel_running
+UPDATE job SET cancel_requested = 1 WHERE id = :id AND state = 'running' RETURNING id;
+
+-- name: job_cancel_waiting
+UPDATE job SET state = 'cancelled', reason = 'cancelled before it ran', ended_ms = :now
+WHERE id = :id AND state IN ('queued', 'question')
+RETURNING id;
+
+-- name: job_again
+UPDATE job SET state = 'queued', outcome = '', reason = '', attempt = 0, cancel_requested = 0, started_ms = 0,
+               ended_ms = 0, not_before_ms = 0, request = coalesce(:request::text, request)
+WHERE id = :id AND state NOT IN ('queued', 'running')
+RETURNING id;
+
+-- name: stages_forget
+UPDATE stage SET forgotten = 1, snapshot = NULL WHERE job = :id;
+
+-- name: effect_put
+INSERT INTO effect (job, key, value, fence, first_ms, last_ms)
+SELECT id, :key::text, :value::text, fence, :now::bigint, :now::bigint
+FROM job
+WHERE id = :id AND (:fence::bigint IS NULL OR fence = :fence)
+FOR SHARE
+ON CONFLICT (job, key) DO UPDATE SET value = excluded.value, fence = excluded.fence, last_ms = excluded.last_ms
+RETURNING job;
