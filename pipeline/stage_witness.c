@@ -14,7 +14,10 @@
 #include "pipeline/agreement.h"
 #include "pipeline/testfile.h"
 
-enum { FIRST_TOKENS = 1200 }; /* of a function; a longer one is asked for again without the bound */
+enum {
+    FIRST_TOKENS = 1200, /* of a function; a longer one is asked for again without the bound */
+    MAX_UNUSABLE = 2,    /* a model that cannot answer is left to the implement stage */
+};
 
 struct witness {
     json_t *code; /* array of {path, content}; NULL: it gave no usable answer */
@@ -376,21 +379,38 @@ static int lock(struct pipeline *pipeline, struct run *run, const struct testfil
     return 0;
 }
 
-/* Asks until the tests are settled or the number that the run may ask is reached. */
-static int hear(struct pipeline *pipeline, struct run *run, struct hearing *hearing, struct agreement *agreement,
-                struct error *err)
+/* Asks until the tests are settled or the number that the run may ask is reached. Money that ends meanwhile ends the
+ * hearing, with those who were heard. */
+static int hear_all(struct pipeline *pipeline, struct run *run, struct hearing *hearing, struct agreement *agreement,
+                    struct error *err)
 {
     struct record record;
-    int64_t most = pipeline_uses(pipeline, MEAN_WITNESSES) ? pipeline->samples : 0;
-    for (int64_t i = 0; i < most && !is_settled(hearing, agreement); i++) {
+    int64_t most = pipeline_uses(pipeline, MEAN_WITNESSES) ? pipeline->samples : 0, unusable = 0;
+    for (int64_t i = 0; i < most && unusable < MAX_UNUSABLE && !is_settled(hearing, agreement); i++) {
         size_t before = hearing->count;
-        if (call_witness(pipeline, run, hearing, err) < 0)
+        struct error failure = {0};
+        if (call_witness(pipeline, run, hearing, &failure) < 0) {
+            if (failure.code == ERROR_BUDGET && before)
+                break;
+            if (err)
+                *err = failure;
             return -1;
+        }
+        unusable += hearing->count == before;
         if (hearing->count == before)
             continue;
         struct agreement_view view = view_of(hearing, &record);
         *agreement = agreement_find(&view);
     }
+    return 0;
+}
+
+static int hear(struct pipeline *pipeline, struct run *run, struct hearing *hearing, struct agreement *agreement,
+                struct error *err)
+{
+    struct record record;
+    if (hear_all(pipeline, run, hearing, agreement, err) < 0)
+        return -1;
     if (!hearing->count)
         return 0;
     json_auto_t *dropped = json_array();

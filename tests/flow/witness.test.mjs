@@ -1,7 +1,7 @@
 // Tests are cross-examined, before they are locked, by implementations that never saw them.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { cannotRun, fenced, GOOD_TESTS, script, world, WORSE_CODE } from './harness.mjs';
+import { cannotRun, fenced, GOOD_CODE, GOOD_TESTS, script, world, WORSE_CODE } from './harness.mjs';
 
 const options = { skip: cannotRun, timeout: 240_000 };
 const WRONG = 'def test_underscores():\n    assert slugify("One Two") == "one_two"\n';
@@ -33,6 +33,16 @@ test('implementations that break an example of the request contradict no test', 
     const [job] = await w.ended();
     assert.equal(job.outcome, 'needs-human');
     assert.doesNotMatch(w.said(issue).join('\n'), /left out before the lock/);
+});
+
+test('implementations that pass every test and yet behave differently are not called proven', options, async (t) => {
+    const cut = (n) => fenced(GOOD_CODE.replace('.strip("-")', `.strip("-")[:${10 + n}]`));
+    const w = await world(t, { model: script({ implement: ({ n }) => cut(n) }) });
+    w.ask();
+    const pull = await w.pull();
+    assert.equal(pull.pull.draft, true);
+    assert.match(pull.body, /Only 1 of 5 independent implementations behave like this one/);
+    assert.equal((await w.proof(pull)).at(-1).passed, true, 'the code passes; it is the evidence that is missing');
 });
 
 test('with no samples the tests are locked as they were written', options, async (t) => {
