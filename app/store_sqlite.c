@@ -13,6 +13,8 @@
 
 enum {
     BUSY_MS = 5000, /* how long a write waits for another process's transaction */
+    NAP_US = 250,   /* the first pause between two tries, and what each one adds */
+    NAP_MAX = 40,   /* the longest, in first ones */
     COLUMNS_MAX = 64,
     APPLICATION_ID = 0x41535359, /* as in migrations/001_initial.sql */
 };
@@ -20,6 +22,7 @@ enum {
 struct sqlite {
     sqlite3 *db;
     char *path;
+    int64_t give_up_ms; /* when the wait for the write lock is over */
 };
 
 static sqlite3 *db_of(const struct store *store)
@@ -275,11 +278,25 @@ static int read_version(struct store *store, int64_t *version, struct error *err
     return status;
 }
 
+/* SQLite's own handler soon sleeps for 50 and 100 ms: then whoever writes one short transaction after the other, such
+ * as the dispatcher, leaves the receiver nothing but luck. A transaction here takes about as long as a sync. */
+static int wait_for_lock(void *context, int tries)
+{
+    struct sqlite *sqlite = context;
+    int64_t now = clock_monotonic_ms();
+    if (tries == 0)
+        sqlite->give_up_ms = now + BUSY_MS;
+    if (now >= sqlite->give_up_ms)
+        return 0;
+    usleep((useconds_t)NAP_US * (useconds_t)(tries < NAP_MAX ? tries + 1 : NAP_MAX));
+    return 1;
+}
+
 static int prepare(struct store *store, struct error *err)
 {
     int64_t version = 0;
     sqlite3 *db = db_of(store);
-    sqlite3_busy_timeout(db, BUSY_MS);
+    sqlite3_busy_handler(db, wait_for_lock, store->connection);
     sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);

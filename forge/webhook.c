@@ -35,5 +35,5 @@ bool webhook_delivery_id_is_clean(const char *id)
 
 bool webhook_event_name_is_clean(const char *name)
 {
-    return consists_of(name, "abcdefghijklmnopqrstuvwxyz_", 64);
+    return consists_of(name, "abcdefghijklmnopqrstuvwxyz0123456789_", 64);
 }

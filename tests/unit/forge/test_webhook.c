@@ -73,6 +73,7 @@ static void header_values_are_taken_only_when_clean(void **state)
     assert_true(webhook_delivery_id_is_clean("72d3162e-cc78-11e3-81ab-4c9367dc0958"));
     assert_true(webhook_delivery_id_is_clean(longest));
     assert_true(webhook_event_name_is_clean("pull_request_review_comment"));
+    assert_true(webhook_event_name_is_clean("projects_v2_item"));
     longest[128] = 'a';
     longest[129] = '\0';
     static const char *const ids[] = {NULL, "", "a b", "../x/", "a\nb", "é"};
