@@ -370,7 +370,10 @@ static void testify(struct run *run, const struct hearing *hearing, const struct
 static int lock(struct pipeline *pipeline, struct run *run, const struct testfile *file, struct error *err)
 {
     const struct change_file *before = test_file_of(run);
-    AUTO_FREE char *path = strdup(before->path), *author = strdup(before->author);
+    bool examples_alone = file->test_count == 0; /* nothing that a model wrote is left */
+    AUTO_FREE char *path = strdup(before->path), *author = strdup(examples_alone ? "spec" : before->author);
+    if (examples_alone)
+        json_object_del(run->files_by, path);
     AUTO_FREE char *text = stage_tidy(pipeline, run, path, file->text, FILE_TEST, err);
     if (!text || change_put(&run->change, pipeline->tree, &pipeline->policy.forbidden_paths, path, text, strlen(text),
                             FILE_TEST, author, err) < 0)
