@@ -28,9 +28,9 @@ struct config {
         char *listen;     /* host:port, default 127.0.0.1:3000 */
         char *public_url; /* for links in comments; "" when not set */
     } server;
-    char *database;             /* sqlite:///PATH or postgresql://…, without a password; default <state_dir>/assay.db */
-    char *state_dir;            /* default: $XDG_STATE_HOME/assay, else ~/.local/state/assay */
-    int64_t workers;            /* jobs at once, default 4 */
+    char *database;  /* sqlite:///PATH or postgresql://…, without a password; default <state_dir>/assay.db */
+    char *state_dir; /* default: $XDG_STATE_HOME/assay, else ~/.local/state/assay */
+    int64_t workers; /* jobs at once, default 4 */
     struct yaml_objects forges; /* of struct forge_config */
     struct yaml_objects models; /* of struct model_config */
     struct model_routes routes; /* roles left out take the models in the order in which they stand (embed: none) */

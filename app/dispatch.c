@@ -13,7 +13,8 @@
 #include "app/stop.h"
 
 enum {
-    IDLE_MS = 150,               /* between two looks for a delivery */
+    IDLE_MS = 150,               /* between two looks for a delivery where nobody tells of one */
+    LOOK_MS = 2 * 1000,          /* the same where somebody does, and the message was lost */
     LEASE_MS = 30 * 1000,        /* a delivery whose dispatcher died comes again after this */
     SAME_REQUEST_MS = 60 * 1000, /* opened and labeled of one issue lie this close */
     FAULT_PAUSE_MS = 2 * 1000,   /* after the store refused */
@@ -275,7 +276,7 @@ static int settle_failure(struct dispatcher *dispatcher, const struct delivery *
     AUTO_FREE char *note = text_format("failed: %s", failure->message);
     if (for_good && !failure->retryable)
         return store_delivery_done(dispatcher->store, delivery, note, err);
-    int64_t again_ms = clock_wall_ms() + pause_before_try(delivery, failure);
+    int64_t again_ms = store_now_ms(dispatcher->store) + pause_before_try(delivery, failure);
     return store_delivery_defer(dispatcher->store, delivery, again_ms, note, err);
 }
 
@@ -297,7 +298,7 @@ static int work_once(struct dispatcher *dispatcher, bool *idle, struct error *er
 {
     struct delivery delivery = {0};
     bool found = false;
-    if (store_delivery_take(dispatcher->store, clock_wall_ms(), LEASE_MS, &delivery, &found, err) < 0)
+    if (store_delivery_take(dispatcher->store, store_now_ms(dispatcher->store), LEASE_MS, &delivery, &found, err) < 0)
         return -1;
     *idle = !found;
     if (!found)
@@ -311,17 +312,19 @@ static int work_once(struct dispatcher *dispatcher, bool *idle, struct error *er
 
 static void loop(struct dispatcher *dispatcher)
 {
-    int64_t pause = 0;
-    while (!stop_wait(&dispatcher->stop, pause)) {
+    int64_t look_ms = 0; /* monotonic: look by then, news or not */
+    while (!stop_wait(&dispatcher->stop, 0)) {
         struct error err = {0};
         bool idle = false;
-        pause = 0;
         if (work_once(dispatcher, &idle, &err) < 0) {
             log_error(&dispatcher->log, "%s", err.message);
-            pause = FAULT_PAUSE_MS;
-        } else if (idle) {
-            pause = IDLE_MS;
+            stop_wait(&dispatcher->stop, FAULT_PAUSE_MS);
         }
+        look_ms = clock_monotonic_ms() + LOOK_MS;
+        while (idle && clock_monotonic_ms() < look_ms &&
+               !store_wait(dispatcher->store, STORE_NEWS_DELIVERY, dispatcher->stop.fd, IDLE_MS))
+            if (stop_wait(&dispatcher->stop, 0))
+                break;
     }
 }
 

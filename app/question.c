@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "app/base/clock.h"
 #include "app/base/json.h"
 #include "app/comment.h"
 #include "app/reply.h"
@@ -152,7 +151,7 @@ static bool is_here(const struct job *job, const struct trigger *trigger)
 static int wait_for_others(const struct trigger *trigger, const struct job *job, bool *wait, struct error *err)
 {
     json_auto_t *mine = json_string(trigger->delivery);
-    *wait = clock_wall_ms() < trigger->received_ms + QUESTION_PATIENCE_MS;
+    *wait = store_now_ms(trigger->store) < trigger->received_ms + QUESTION_PATIENCE_MS;
     return *wait ? store_job_publish(trigger->store, job->id, "ticks", mine, err) : 0;
 }
 

@@ -275,7 +275,7 @@ static void commit_batch(struct receiver *receiver)
     size_t count = receiver->batch_count;
     if (!count)
         return;
-    int64_t now_ms = clock_wall_ms();
+    int64_t now_ms = store_now_ms(receiver->store);
     for (size_t i = 0; i < count; i++)
         deliveries[i] = delivery_of(receiver->batch[i], now_ms);
     store_batch(receiver, deliveries, receiver->batch, count);

@@ -89,6 +89,16 @@ int store_ping(struct store *store, struct error *err)
     return 0;
 }
 
+int64_t store_now_ms(const struct store *store)
+{
+    return store->backend->now_ms(store);
+}
+
+bool store_wait(struct store *store, enum store_news news, int fd, int64_t ms)
+{
+    return store->backend->wait(store, news, fd, ms);
+}
+
 static int add_count(void *context, const struct sql_row *row, struct error *err)
 {
     AUTO_FREE char *kind = row_text(row, "kind");
@@ -150,6 +160,12 @@ int sql_end(struct store *store, int status, struct error *err)
         return 0;
     store->backend->rollback(store);
     return -1;
+}
+
+void sql_wake(struct store *store, enum store_news news)
+{
+    if (store->backend->wake)
+        store->backend->wake(store, news);
 }
 
 struct sql_value sql_fence(const struct store *store, int64_t job)

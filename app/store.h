@@ -42,10 +42,24 @@ void store_needs_release(struct store_needs *needs);
 /* The database answers and can be written to now (its write lock was had and given back). */
 int store_ping(struct store *store, struct error *err);
 
+/* Now, by the one clock that all processes on all machines share: this machine's for SQLite, the server's for
+ * PostgreSQL (known from the last call within ten seconds; no call is made for it). Leases and due times are compared
+ * by nothing else, so a machine whose clock is wrong neither loses its jobs nor takes other machines' jobs. */
+int64_t store_now_ms(const struct store *store);
+
+/* Waits until there may be something new to take, `fd` can be read, or `ms` have passed. True: look now. A message can
+ * be lost with its connection, so look now and then in any case. */
+enum store_news { STORE_NEWS_DELIVERY, STORE_NEWS_JOB };
+bool store_wait(struct store *store, enum store_news news, int fd, int64_t ms);
+
 /* For the process that runs one attempt of one job: from now on this handle's writes to the job's state,
  * stages and published things are refused with ERROR_CONFLICT as soon as the job has been claimed again, even under the
  * same attempt's number. ERROR_CONFLICT at once when the job does not run at this attempt. */
 int store_fence(struct store *store, int64_t id, int attempt, struct error *err);
+
+/* The same for a worker that holds several claims, without asking: what follows about this job counts only as long as
+ * it is this claim's. Job 0: nothing is fenced. */
+void store_fence_claim(struct store *store, int64_t id, int64_t fence);
 
 /* ---- deliveries: what the receiver acknowledged ---- */
 
@@ -107,6 +121,7 @@ struct job {
     char *outcome; /* design 1.1; "" until it has one */
     char *reason;  /* one line; "" when there is nothing to say */
     int attempt;   /* 1 for the first */
+    int64_t fence; /* grows with every claim: whose claim it is (store_fence_claim) */
     bool cancel_requested;
     json_t *published; /* what exists on the forge: {comment_id, check_id, branch, head, pull, pull_url, label…}; never
                           NULL */

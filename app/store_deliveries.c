@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "app/base/clock.h"
 #include "app/store_internal.h"
 
 void delivery_release(struct delivery *delivery)
@@ -64,6 +63,7 @@ int store_deliveries_add(struct store *store, const struct delivery *deliveries,
             status = error_wrap(err, "delivery %s", deliveries[i].id);
     if (sql_end(store, status, err) < 0)
         return error_wrap(err, "store deliveries");
+    sql_wake(store, STORE_NEWS_DELIVERY);
     memcpy(fresh, added, count * sizeof *added);
     return 0;
 }
@@ -162,7 +162,7 @@ int store_delivery_done(struct store *store, const struct delivery *delivery, co
     return settle(store, delivery, "delivery_done",
                   SQL_PARAMS(sql_text("forge", delivery->forge), sql_text("id", delivery->id),
                              sql_int("attempts", delivery->attempts), sql_text("note", note ? note : ""),
-                             sql_int("now", clock_wall_ms())),
+                             sql_int("now", store_now_ms(store))),
                   err);
 }
 
@@ -173,6 +173,6 @@ int store_delivery_defer(struct store *store, const struct delivery *delivery, i
                   SQL_PARAMS(sql_text("forge", delivery->forge), sql_text("id", delivery->id),
                              sql_int("attempts", delivery->attempts), sql_int("max_attempts", DELIVERY_ATTEMPTS),
                              sql_int("again_ms", again_ms), sql_text("reason", reason ? reason : ""),
-                             sql_int("now", clock_wall_ms())),
+                             sql_int("now", store_now_ms(store))),
                   err);
 }

@@ -1,5 +1,4 @@
 /* What `assay eval` measured, for the dashboard's rates over time. */
-#include "app/base/clock.h"
 #include "app/base/json.h"
 #include "app/store_internal.h"
 
@@ -16,7 +15,7 @@ int store_eval_begin(struct store *store, const char *key, const char *tasks, in
     int64_t rows = sql_begin(store, err);
     if (rows == 0)
         rows = sql_run(store, "eval_run_add",
-                       SQL_PARAMS(sql_text("key", key), sql_text("tasks", tasks), sql_int("now", clock_wall_ms())),
+                       SQL_PARAMS(sql_text("key", key), sql_text("tasks", tasks), sql_int("now", store_now_ms(store))),
                        &(struct sql_reader){read_id, &id}, err);
     if (sql_end(store, rows < 0 ? -1 : 0, err) < 0)
         return error_wrap(err, "note an evaluation");
@@ -33,7 +32,7 @@ int store_eval_add(struct store *store, int64_t run, const json_t *line, struct 
     if (rows == 0)
         rows = sql_run(store, "eval_result_add",
                        SQL_PARAMS(sql_int("run", run), sql_text("task_id", json_text_at(line, "task_id", "")),
-                                  sql_int("now", clock_wall_ms()), sql_text("line", text)),
+                                  sql_int("now", store_now_ms(store)), sql_text("line", text)),
                        NULL, err);
     if (sql_end(store, rows < 0 ? -1 : 0, err) < 0)
         return error_wrap(err, "note a result");

@@ -64,6 +64,9 @@ struct store_backend {
     int (*begin)(struct store *store, struct error *err); /* for writing: takes the lock that it needs */
     int (*commit)(struct store *store, struct error *err);
     void (*rollback)(struct store *store);
+    int64_t (*now_ms)(const struct store *store);                                /* store_now_ms() */
+    bool (*wait)(struct store *store, enum store_news news, int fd, int64_t ms); /* store_wait() */
+    void (*wake)(struct store *store, enum store_news news); /* whoever waits; NULL: nobody can be woken */
     /* How many rows there were, or -1. `params` name every parameter of the statement exactly once. */
     int64_t (*run)(struct store *store, struct sql_statement *statement, const struct sql_value *params, size_t count,
                    const struct sql_reader *reader, struct error *err);
@@ -92,6 +95,10 @@ int64_t sql_run(struct store *store, const char *name, const struct sql_value *p
  * is 0 and rolls back otherwise. */
 int sql_begin(struct store *store, struct error *err);
 int sql_end(struct store *store, int status, struct error *err);
+
+/* Wakes those that wait for it, after the commit: NOTIFY within a transaction would let only one commit at a time. A
+ * message that is lost costs a pause, no more. */
+void sql_wake(struct store *store, enum store_news news);
 
 /* The parameter :fence for a write to this job. */
 struct sql_value sql_fence(const struct store *store, int64_t job);

@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "app/base/clock.h"
 #include "app/store_internal.h"
 
 enum { LIST_DEFAULT = 50, LIST_MAX = 10000 };
@@ -86,6 +85,7 @@ static void read_numbers(const struct sql_row *row, struct job *job)
         {"ended_ms", &job->ended_ms},
         {"triggered_ms", &job->triggered_ms},
         {"not_before_ms", &job->not_before_ms},
+        {"fence", &job->fence},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         *numbers[i].to = row_int(row, numbers[i].name);
@@ -189,7 +189,7 @@ static int add(struct store *store, const struct job *job, const char *request, 
                                       sql_int("number", job->number), sql_int("on_pull", job->on_pull),
                                       sql_text("kind", job->kind), sql_text("request_key", job->request_key),
                                       sql_text("title", job->title ? job->title : ""), sql_text("request", request),
-                                      sql_int("now", clock_wall_ms()), sql_int("triggered_ms", job->triggered_ms)),
+                                      sql_int("now", store_now_ms(store)), sql_int("triggered_ms", job->triggered_ms)),
                            &reader, err);
     *fresh = rows > 0;
     if (rows == 0)
@@ -207,6 +207,8 @@ int store_job_add(struct store *store, const struct job *job, int64_t *id, bool 
     int status = sql_begin(store, err) < 0 ? -1 : add(store, job, request, &added, &is_new, err);
     if (sql_end(store, status, err) < 0)
         return error_wrap(err, "add a job");
+    if (is_new)
+        sql_wake(store, STORE_NEWS_JOB);
     *id = added;
     *fresh = is_new;
     return 0;
@@ -272,7 +274,8 @@ int store_job_extend(struct store *store, int64_t id, const char *worker, int64_
     int status = sql_begin(store, err);
     if (status == 0)
         status = change(store, id, "extend the lease of", "job_extend",
-                        SQL_PARAMS(sql_int("id", id), sql_text("worker", worker), sql_int("until", lease_until_ms)),
+                        SQL_PARAMS(sql_int("id", id), sql_text("worker", worker), sql_int("until", lease_until_ms),
+                                   sql_fence(store, id)),
                         &(struct sql_reader){read_cancel, &asked}, err);
     if (sql_end(store, status, err) < 0)
         return -1;
@@ -324,6 +327,8 @@ int store_jobs_recover(struct store *store, int64_t now_ms, size_t *count, struc
     int status = sql_begin(store, err) < 0 ? -1 : recover(store, now_ms, &recovered, err);
     if (sql_end(store, status, err) < 0)
         return error_wrap(err, "recover jobs");
+    if (recovered)
+        sql_wake(store, STORE_NEWS_JOB);
     *count = recovered;
     return 0;
 }
@@ -336,8 +341,11 @@ static int stop(struct store *store, int64_t id, const char *doing, const char *
     if (status == 0)
         status = change(store, id, doing, statement, params, count, NULL, err);
     if (status == 0)
-        status = interrupt(store, id, clock_wall_ms(), err);
-    return sql_end(store, status, err);
+        status = interrupt(store, id, store_now_ms(store), err);
+    if (sql_end(store, status, err) < 0)
+        return -1;
+    sql_wake(store, STORE_NEWS_JOB); /* this one, or the next of its repository */
+    return 0;
 }
 
 int store_job_requeue(struct store *store, int64_t id, int64_t not_before_ms, const char *reason, struct error *err)
@@ -356,7 +364,7 @@ int store_job_finish(struct store *store, int64_t id, enum job_state state, cons
     return stop(store, id, "finish", "job_finish",
                 SQL_PARAMS(sql_int("id", id), sql_text("state", job_state_name(state)),
                            sql_text("outcome", outcome ? outcome : ""), sql_text("reason", reason ? reason : ""),
-                           sql_int("now", clock_wall_ms()), sql_fence(store, id)),
+                           sql_int("now", store_now_ms(store)), sql_fence(store, id)),
                 err);
 }
 
@@ -366,7 +374,7 @@ static int cancel(struct store *store, int64_t id, bool *was_running, struct err
     *was_running = rows > 0;
     if (rows == 0)
         return change(store, id, "cancel", "job_cancel_waiting",
-                      SQL_PARAMS(sql_int("id", id), sql_int("now", clock_wall_ms())), NULL, err);
+                      SQL_PARAMS(sql_int("id", id), sql_int("now", store_now_ms(store))), NULL, err);
     return rows < 0 ? -1 : 0;
 }
 
@@ -391,7 +399,10 @@ int store_job_again(struct store *store, int64_t id, const json_t *request, bool
                         NULL, err);
     if (status == 0 && fresh_start)
         status = sql_run(store, "stages_forget", SQL_PARAMS(sql_int("id", id)), NULL, err) < 0 ? -1 : 0;
-    return sql_end(store, status, err);
+    if (sql_end(store, status, err) < 0)
+        return -1;
+    sql_wake(store, STORE_NEWS_JOB);
+    return 0;
 }
 
 int store_job_publish(struct store *store, int64_t id, const char *key, json_t *value, struct error *err)
@@ -403,7 +414,7 @@ int store_job_publish(struct store *store, int64_t id, const char *key, json_t *
     if (status == 0)
         status = change(store, id, "note what was published of", "effect_put",
                         SQL_PARAMS(sql_int("id", id), sql_text("key", key), sql_text("value", text),
-                                   sql_int("now", clock_wall_ms()), sql_fence(store, id)),
+                                   sql_int("now", store_now_ms(store)), sql_fence(store, id)),
                         NULL, err);
     return sql_end(store, status, err);
 }
@@ -424,4 +435,10 @@ int store_fence(struct store *store, int64_t id, int attempt, struct error *err)
     store->fenced_job = id;
     store->fence = fence;
     return 0;
+}
+
+void store_fence_claim(struct store *store, int64_t id, int64_t fence)
+{
+    store->fenced_job = id;
+    store->fence = fence;
 }

@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "app/base/clock.h"
 #include "app/store_internal.h"
 
 static int read_id(void *context, const struct sql_row *row, struct error *err)
@@ -28,7 +27,7 @@ int store_stage_begin(struct store *store, int64_t job, int attempt, int round, 
         rows = sql_run(store, "stage_begin",
                        SQL_PARAMS(sql_int("id", job), sql_int("attempt", attempt), sql_int("round", round),
                                   sql_text("stage", stage), sql_text("input_digest", or_empty(input_digest)),
-                                  sql_int("now", clock_wall_ms()), sql_fence(store, job)),
+                                  sql_int("now", store_now_ms(store)), sql_fence(store, job)),
                        &(struct sql_reader){read_id, &begun}, err);
     if (rows == 0)
         rows = job_refused(store, job, "begin a stage of", err);
@@ -48,7 +47,7 @@ int store_stage_end(struct store *store, int64_t id, const char *status, const c
     if (rows == 0)
         rows = sql_run(store, "stage_end",
                        SQL_PARAMS(sql_int("id", id), sql_text("status", status), sql_text("detail", or_empty(detail)),
-                                  sql_text("snapshot", text), sql_int("now", clock_wall_ms())),
+                                  sql_text("snapshot", text), sql_int("now", store_now_ms(store))),
                        NULL, err);
     if (rows == 0)
         error_set(err, ERROR_CONFLICT, "it does not run any more: its job was stopped or claimed again");
@@ -144,7 +143,7 @@ static int add_call(struct store *store, const struct call_row *call, struct err
     if (rows < 0)
         return -1;
     rows = sql_run(store, "call_add",
-                   SQL_PARAMS(sql_int("id", call->job), stage, sql_int("now", clock_wall_ms()),
+                   SQL_PARAMS(sql_int("id", call->job), stage, sql_int("now", store_now_ms(store)),
                               sql_text("name", or_empty(call->name)), sql_text("model", or_empty(call->model)),
                               sql_text("role", or_empty(call->role)),
                               sql_text("template_path", or_empty(call->template_path)),
@@ -230,7 +229,7 @@ int store_artifact_put(struct store *store, int64_t job, const char *name, const
     int64_t rows = sql_begin(store, err);
     if (rows == 0)
         rows = sql_run(store, "artifact_put",
-                       SQL_PARAMS(sql_int("id", job), sql_text("name", name), sql_int("now", clock_wall_ms()),
+                       SQL_PARAMS(sql_int("id", job), sql_text("name", name), sql_int("now", store_now_ms(store)),
                                   sql_blob("bytes", data, len)),
                        NULL, err);
     if (sql_end(store, rows < 0 ? -1 : 0, err) < 0)

@@ -289,7 +289,7 @@ static int postgres_begin(struct store *store, struct error *err)
     if (status < 0 && reused && !postgres->link && postgres_connect(postgres, err) == 0)
         status = postgres_execute(postgres, begin, err);
     postgres->in_transaction = status == 0;
-    return status;
+    return status == 0 ? postgres_compare_clocks(postgres, err) : -1;
 }
 
 /* The connection broke while COMMIT ran: asks on a new one what became of the transaction. */
@@ -340,6 +340,11 @@ static void postgres_rollback(struct store *store)
     if (postgres->in_transaction && postgres->link && postgres_execute(postgres, "ROLLBACK", NULL) < 0)
         postgres_drop(postgres);
     postgres->in_transaction = false;
+}
+
+static int64_t postgres_now_ms(const struct store *store)
+{
+    return postgres_clock(postgres_of(store));
 }
 
 /* ---- opening ---- */
@@ -452,5 +457,8 @@ const struct store_backend store_postgres = {
     .begin = postgres_begin,
     .commit = postgres_commit,
     .rollback = postgres_rollback,
+    .now_ms = postgres_now_ms,
+    .wait = postgres_wait,
+    .wake = postgres_wake,
     .run = postgres_run,
 };

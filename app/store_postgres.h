@@ -15,7 +15,9 @@ struct postgres {
     int64_t again_ms; /* monotonic: no new try to connect before this; 0: at any time */
     int failures;     /* tries to connect since the last that went well */
     bool in_transaction;
-    bool listening;
+    bool listening[2];  /* by enum store_news */
+    int64_t ahead_ms;   /* the server's clock minus our time since boot */
+    int64_t compare_ms; /* boot time: compare the clocks again from here on */
 };
 
 static inline struct postgres *postgres_of(const struct store *store)
@@ -39,6 +41,16 @@ int postgres_execute(struct postgres *postgres, const char *sql, struct error *e
 
 /* A query without parameters that gives one integer; *value is left alone when it gives no row. */
 int postgres_ask(struct postgres *postgres, const char *sql, int64_t *value, struct error *err);
+
+/* The server's time now. */
+int64_t postgres_clock(const struct postgres *postgres);
+
+/* Compares the clocks when that is due. */
+int postgres_compare_clocks(struct postgres *postgres, struct error *err);
+
+/* Waits for a NOTIFY; see store_wait(). */
+bool postgres_wait(struct store *store, enum store_news news, int fd, int64_t ms);
+void postgres_wake(struct store *store, enum store_news news);
 
 /* app/store_postgres_url.c, for the table of the back end. */
 int postgres_check(const char *url, struct error *err);

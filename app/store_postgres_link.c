@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 
 #include "app/base/clock.h"
 
@@ -13,6 +14,7 @@ enum {
     ANSWER_MS = 20 * 1000, /* longer than statement_timeout below, which says more */
     PAUSE_FIRST_MS = 100,
     PAUSE_MAX_MS = 10 * 1000,
+    COMPARE_MS = 10 * 1000,
 };
 
 /* A process that stands still in the middle of a transaction must not hold its locks for ever. */
@@ -159,6 +161,76 @@ int postgres_ask(struct postgres *postgres, const char *sql, int64_t *value, str
     return result ? 0 : -1;
 }
 
+/* ---- the server's clock ---- */
+
+/* Goes on while the machine sleeps, and does not jump when its clock is set. */
+static int64_t boot_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int64_t postgres_clock(const struct postgres *postgres)
+{
+    return boot_ms() + postgres->ahead_ms;
+}
+
+int postgres_compare_clocks(struct postgres *postgres, struct error *err)
+{
+    int64_t before = boot_ms();
+    int64_t theirs = 0;
+    if (before < postgres->compare_ms)
+        return 0;
+    if (postgres_ask(postgres, "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint", &theirs, err) < 0)
+        return -1;
+    int64_t after = boot_ms();
+    postgres->ahead_ms = theirs - (before + (after - before) / 2);
+    postgres->compare_ms = after + COMPARE_MS;
+    return 0;
+}
+
+/* ---- news ---- */
+
+static const char *const channels[] = {[STORE_NEWS_DELIVERY] = "assay_delivery", [STORE_NEWS_JOB] = "assay_job"};
+
+static int say(struct postgres *postgres, const char *what, enum store_news news)
+{
+    AUTO_FREE char *sql = text_format("%s %s", what, channels[news]);
+    return sql ? postgres_execute(postgres, sql, NULL) : -1;
+}
+
+void postgres_wake(struct store *store, enum store_news news)
+{
+    if (postgres_of(store)->link)
+        say(postgres_of(store), "NOTIFY", news);
+}
+
+static bool take_news(struct postgres *postgres, enum store_news news)
+{
+    bool found = false;
+    for (PGnotify *notify; (notify = PQnotifies(postgres->link)); PQfreemem(notify))
+        found = found || strcmp(notify->relname, channels[news]) == 0;
+    return found;
+}
+
+bool postgres_wait(struct store *store, enum store_news news, int fd, int64_t ms)
+{
+    struct postgres *postgres = postgres_of(store);
+    struct pollfd until[] = {{.fd = fd, .events = POLLIN}, {.fd = -1, .events = POLLIN}};
+    if (postgres->link && !postgres->listening[news]) { /* what came before we listened is seen by looking now */
+        postgres->listening[news] = say(postgres, "LISTEN", news) == 0;
+        return postgres->listening[news];
+    }
+    if (postgres->link && take_news(postgres, news)) /* read together with an earlier answer */
+        return true;
+    if (postgres->link)
+        until[1].fd = PQsocket(postgres->link);
+    if (poll(until, 2, (int)ms) > 0 && postgres->link && until[1].revents && !PQconsumeInput(postgres->link))
+        postgres_drop(postgres);
+    return !postgres->link || take_news(postgres, news);
+}
+
 /* ---- connecting ---- */
 
 static bool finish_connecting(PGconn *link)
@@ -201,6 +273,12 @@ static int not_connected(struct postgres *postgres, struct error *err)
     return -1;
 }
 
+/* What the server says besides its answers would go to standard error, past the log; errors come with the answers. */
+static void ignore_notice(void *context, const PGresult *notice)
+{
+    (void)context, (void)notice;
+}
+
 static int start_session(struct postgres *postgres, struct error *err)
 {
     const char *const names[] = {"dbname", "fallback_application_name", NULL};
@@ -208,8 +286,10 @@ static int start_session(struct postgres *postgres, struct error *err)
     postgres->link = PQconnectStartParams(names, values, 1);
     if (!postgres->link || PQstatus(postgres->link) == CONNECTION_BAD || !finish_connecting(postgres->link))
         return not_connected(postgres, err);
+    PQsetNoticeReceiver(postgres->link, ignore_notice, NULL);
     PQsetnonblocking(postgres->link, 1);
-    return postgres_execute(postgres, session, err);
+    postgres->compare_ms = 0;
+    return postgres_execute(postgres, session, err) < 0 ? -1 : postgres_compare_clocks(postgres, err);
 }
 
 int postgres_connect(struct postgres *postgres, struct error *err)
@@ -237,5 +317,5 @@ void postgres_drop(struct postgres *postgres)
 {
     PQfinish(postgres->link);
     postgres->link = NULL;
-    postgres->listening = false;
+    memset(postgres->listening, 0, sizeof postgres->listening);
 }

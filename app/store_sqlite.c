@@ -1,6 +1,7 @@
 /* The embedded back end: one SQLite file in WAL mode, each commit synced before it returns. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
@@ -199,6 +200,21 @@ static void sqlite_rollback(struct store *store)
         execute(store, "ROLLBACK", NULL);
 }
 
+static int64_t sqlite_now_ms(const struct store *store)
+{
+    (void)store;
+    return clock_wall_ms();
+}
+
+/* No process is told of another's commit: looking again is cheap where the file is. */
+static bool sqlite_wait(struct store *store, enum store_news news, int fd, int64_t ms)
+{
+    (void)store, (void)news;
+    struct pollfd until = {.fd = fd, .events = POLLIN};
+    poll(&until, 1, (int)ms);
+    return true;
+}
+
 /* ---- opening ---- */
 
 static int pragma_int(struct store *store, const char *sql, int64_t *value, struct error *err)
@@ -395,5 +411,7 @@ const struct store_backend store_sqlite = {
     .begin = sqlite_begin,
     .commit = sqlite_commit,
     .rollback = sqlite_rollback,
+    .now_ms = sqlite_now_ms,
+    .wait = sqlite_wait,
     .run = sqlite_run,
 };

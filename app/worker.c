@@ -28,20 +28,23 @@ enum {
     LEASE_MS = 30 * 1000,
     EXTEND_MS = 5 * 1000,  /* between two heartbeats */
     LOOK_MS = 600,         /* between two looks for a wish to cancel */
+    CLAIM_MS = 2 * 1000,   /* between two looks for a job where somebody tells of new ones, and the message was lost */
     RECOVER_MS = 5 * 1000, /* between two looks for jobs of dead workers */
     GRACE_MS = 20 * 1000,  /* from SIGTERM to SIGKILL: time to say goodbye on the forge */
     DRAIN_MS = 3 * 1000,   /* how long a running job may go on when the worker is stopped: it loses one stage at most */
     DRAIN_GRACE_MS = 6 * 1000,
     BURY_MS = 3 * 60 * 1000,
     BURIALS_MAX = 3, /* tries */
-    NAME_MAX_BYTES = 128
+    NAME_MAX_BYTES = 128,
+    ID_BYTES = 12, /* of a name, after the host's */
 };
 
 /* One job that is being carried out (or buried). */
 struct slot {
     int64_t job; /* 0: the slot is free */
     int attempt;
-    pid_t pid; /* 0: it has ended, and what follows is not decided yet */
+    int64_t fence; /* of our claim */
+    pid_t pid;     /* 0: it has ended, and what follows is not decided yet */
     int status;
     enum worker_cause cause;
     bool lost; /* the job is not ours any more */
@@ -60,7 +63,8 @@ struct worker {
     char name[NAME_MAX_BYTES];
     struct slot *slots;
     size_t slot_count;
-    int64_t recover_ms, drain_ms;
+    int64_t recover_ms, drain_ms, claim_ms; /* when each is due; monotonic */
+    bool news;                              /* there may be something to claim */
 };
 
 /* ---- processes ---- */
@@ -153,6 +157,7 @@ static void free_slot(struct worker *worker, struct slot *slot)
     snprintf(name, sizeof name, "%lld-%d", (long long)slot->job, slot->attempt);
     remove_workspace(worker, name);
     *slot = (struct slot){0};
+    worker->news = true;
 }
 
 static int note_tries(struct worker *worker, const struct slot *slot, struct error *err)
@@ -195,7 +200,7 @@ static int carry_on(struct worker *worker, struct slot *slot, struct error *err)
         return -1;
     if (slot->verdict.next == NEXT_BURY)
         return bury(worker, slot, err);
-    int64_t not_before_ms = clock_wall_ms() + slot->verdict.wait_ms;
+    int64_t not_before_ms = store_now_ms(worker->store) + slot->verdict.wait_ms;
     if (store_job_requeue(worker->store, slot->job, not_before_ms, slot->verdict.reason, err) < 0)
         return -1;
     free_slot(worker, slot);
@@ -208,8 +213,8 @@ static void settle(struct worker *worker, struct slot *slot)
     struct error err = {0};
     bool cancel;
     int status = slot->lost ? error_set(&err, ERROR_CONFLICT, "lost")
-                            : store_job_extend(worker->store, slot->job, worker->name, clock_wall_ms() + LEASE_MS,
-                                               &cancel, &err);
+                            : store_job_extend(worker->store, slot->job, worker->name,
+                                               store_now_ms(worker->store) + LEASE_MS, &cancel, &err);
     if (status < 0 && err.code == ERROR_CONFLICT) {
         log_info(&worker->log, "job %lld: process ended", (long long)slot->job);
         free_slot(worker, slot);
@@ -240,7 +245,8 @@ static void extend(struct worker *worker, struct slot *slot, int64_t now)
     struct error err = {0};
     bool cancel = false;
     slot->extend_ms = now + EXTEND_MS;
-    if (store_job_extend(worker->store, slot->job, worker->name, clock_wall_ms() + LEASE_MS, &cancel, &err) == 0)
+    if (store_job_extend(worker->store, slot->job, worker->name, store_now_ms(worker->store) + LEASE_MS, &cancel,
+                         &err) == 0)
         return;
     log_warn(&worker->log, "%s", err.message);
     if (err.code != ERROR_CONFLICT)
@@ -282,6 +288,7 @@ static void watch(struct worker *worker, struct slot *slot, int64_t now)
 
 static void attend(struct worker *worker, struct slot *slot)
 {
+    store_fence_claim(worker->store, slot->job, slot->fence); /* we may have stood still for longer than the lease */
     if (slot->pid && !reap(slot))
         watch(worker, slot, clock_monotonic_ms());
     if (!slot->pid)
@@ -293,12 +300,13 @@ static void attend(struct worker *worker, struct slot *slot)
 static int claim(struct worker *worker, struct slot *slot, bool *found, struct error *err)
 {
     struct job job;
-    if (store_job_claim(worker->store, worker->name, clock_wall_ms(), LEASE_MS,
+    if (store_job_claim(worker->store, worker->name, store_now_ms(worker->store), LEASE_MS,
                         (int)worker->config.limits.jobs_per_repository, &job, found, err) < 0)
         return -1;
     if (!*found)
         return 0;
-    *slot = (struct slot){.job = job.id, .attempt = job.attempt, .extend_ms = clock_monotonic_ms() + EXTEND_MS};
+    *slot = (struct slot){
+        .job = job.id, .attempt = job.attempt, .fence = job.fence, .extend_ms = clock_monotonic_ms() + EXTEND_MS};
     job_release(&job);
     return start(worker, slot, err);
 }
@@ -306,6 +314,10 @@ static int claim(struct worker *worker, struct slot *slot, bool *found, struct e
 static void claim_all(struct worker *worker)
 {
     bool found = true;
+    if (!worker->news && clock_monotonic_ms() < worker->claim_ms)
+        return;
+    worker->news = false;
+    worker->claim_ms = clock_monotonic_ms() + CLAIM_MS;
     for (size_t i = 0; found && i < worker->slot_count; i++) {
         struct error err = {0};
         if (worker->slots[i].job)
@@ -325,7 +337,7 @@ static void recover(struct worker *worker)
     if (now < worker->recover_ms)
         return;
     worker->recover_ms = now + RECOVER_MS;
-    if (store_jobs_recover(worker->store, clock_wall_ms(), &count, &err) < 0)
+    if (store_jobs_recover(worker->store, store_now_ms(worker->store), &count, &err) < 0)
         log_error(&worker->log, "%s", err.message);
     else if (count > 0)
         log_warn(&worker->log, "%zu jobs of a dead worker are queued again", count);
@@ -349,7 +361,9 @@ static void loop(struct worker *worker)
             recover(worker);
             claim_all(worker);
         }
-        if (stop_wait(&worker->stop, TICK_MS) && !worker->drain_ms) {
+        if (store_wait(worker->store, STORE_NEWS_JOB, worker->stop.fd, TICK_MS))
+            worker->news = true;
+        if (stop_wait(&worker->stop, 0) && !worker->drain_ms) {
             worker->drain_ms = clock_monotonic_ms() + DRAIN_MS;
             log_info(&worker->log, "stopping: no new jobs");
         }
@@ -377,19 +391,21 @@ static int take_lock(struct worker *worker, struct error *err)
     return 0;
 }
 
-/* A name that outlives restarts and that no other machine has. */
+/* A name that outlives restarts and that no other machine has: one that a copied disk has brought along from another
+ * host is not ours. */
 static int take_name(struct worker *worker, struct error *err)
 {
     AUTO_FREE char *path = text_format("%s/worker-id", worker->config.state_dir);
     AUTO_BUF struct buf text = BUF_INIT(NAME_MAX_BYTES - 1);
-    if (path && fs_exists(path) && fs_read(path, &text, NULL) == 0 && text.len > 0) {
-        snprintf(worker->name, sizeof worker->name, "%s", buf_text(&text));
-        return 0;
-    }
     char host[64] = "host";
     char id[RANDOM_ID_SIZE];
     gethostname(host, sizeof host - 1);
-    snprintf(worker->name, sizeof worker->name, "%.60s-%.12s", host, random_id(id));
+    snprintf(worker->name, sizeof worker->name, "%.60s-%.*s", host, ID_BYTES, random_id(id));
+    bool kept = path && fs_exists(path) && fs_read(path, &text, NULL) == 0;
+    if (kept && text.len == strlen(worker->name) && memcmp(text.data, worker->name, text.len - ID_BYTES) == 0) {
+        snprintf(worker->name, sizeof worker->name, "%s", buf_text(&text));
+        return 0;
+    }
     return fs_write_atomic(path, worker->name, strlen(worker->name), 0600, err);
 }
 
@@ -399,7 +415,7 @@ static int release_own(struct worker *worker, struct error *err)
     struct job_filter filter = {.state = JOB_RUNNING, .limit = 1000};
     struct job *jobs = NULL;
     size_t count = 0;
-    int64_t now = clock_wall_ms();
+    int64_t now = store_now_ms(worker->store);
     if (store_jobs(worker->store, &filter, &jobs, &count, err) < 0)
         return -1;
     for (size_t i = 0; i < count; i++) {

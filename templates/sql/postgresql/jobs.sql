@@ -49,7 +49,7 @@ RETURNING id;
 
 -- name: job_extend
 UPDATE job SET lease_until_ms = :until
-WHERE id = :id AND state = 'running' AND lease_owner = :worker
+WHERE id = :id AND state = 'running' AND lease_owner = :worker AND (:fence::bigint IS NULL OR fence = :fence)
 RETURNING cancel_requested;
 
 -- name: jobs_recover

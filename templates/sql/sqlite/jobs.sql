@@ -46,7 +46,7 @@ RETURNING id;
 
 -- name: job_extend
 UPDATE job SET lease_until_ms = :until
-WHERE id = :id AND state = 'running' AND lease_owner = :worker
+WHERE id = :id AND state = 'running' AND lease_owner = :worker AND (:fence IS NULL OR fence = :fence)
 RETURNING cancel_requested;
 
 -- name: jobs_recover

@@ -172,6 +172,70 @@ static void a_commit_whose_end_was_not_heard_is_looked_up(void **state)
     assert_int_equal(err.code, ERROR_NOT_FOUND);
 }
 
+/* The other way round: it is saved, and waits for a follower that never comes when the connection is cut. */
+static void a_commit_that_was_saved_and_not_heard_of_succeeds(void **state)
+{
+    struct fixture *fixture = *state;
+    struct error err = {0};
+    int64_t id = add_job(fixture->store, "a", "k");
+    postgres_sql(server.url, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+    postgres_sql(server.url, "SELECT pg_reload_conf()");
+    clock_sleep_ms(200);
+    pid_t shooter = fork();
+    if (shooter == 0) {
+        clock_sleep_ms(300);
+        postgres_sql(server.url, "ALTER SYSTEM RESET synchronous_standby_names");
+        cut_connections();
+        postgres_sql(server.url, "SELECT pg_reload_conf()");
+        _exit(0);
+    }
+    int64_t began = clock_monotonic_ms();
+    int status = store_artifact_put(fixture->store, id, "log", "x", 1, &err);
+    assert_true(clock_monotonic_ms() - began >= 250); /* else it did not wait, and nothing was shown */
+    waitpid(shooter, NULL, 0);
+    NEEDS(status, &err);
+    AUTO_BUF struct buf out = BUF_INIT(10);
+    NEEDS(store_artifact_get(fixture->store, id, "log", &out, &err), &err);
+}
+
+static void whoever_waits_is_woken(void **state)
+{
+    struct fixture *fixture = *state;
+    int quiet[2];
+    assert_int_equal(pipe(quiet), 0);
+    store_wait(fixture->store, STORE_NEWS_JOB, quiet[0], 0); /* begins to listen */
+    assert_false(store_wait(fixture->store, STORE_NEWS_JOB, quiet[0], 50));
+    pid_t other = fork();
+    if (other == 0) {
+        struct store *store = open_or_fail(fixture->url);
+        clock_sleep_ms(100);
+        add_job(store, "a", "k");
+        _exit(0);
+    }
+    int64_t began = clock_monotonic_ms();
+    bool woken = false;
+    while (!woken && clock_monotonic_ms() - began < 5000)
+        woken = store_wait(fixture->store, STORE_NEWS_JOB, quiet[0], 5000);
+    waitpid(other, NULL, 0);
+    assert_true(woken);
+    assert_true(clock_monotonic_ms() - began < 4000);
+    assert_int_equal(claim_at(fixture->store, "w", INT64_C(1) << 42, 1), 1);
+    cut_connections();
+    woken = false; /* the server's goodbye may be read first, then the end */
+    for (int i = 0; i < 3 && !woken; i++)
+        woken = store_wait(fixture->store, STORE_NEWS_JOB, quiet[0], 1000);
+    assert_true(woken); /* not heard of any more: look, by yourself */
+    close(quiet[0]);
+    close(quiet[1]);
+}
+
+static void the_servers_clock_counts(void **state)
+{
+    struct store *store = ((struct fixture *)*state)->store;
+    int64_t theirs = postgres_sql(server.url, "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint");
+    assert_in_range(store_now_ms(store) - theirs + 500, 0, 1000);
+}
+
 static void a_database_that_is_not_ours_is_refused_and_left_alone(void **state)
 {
     (void)state;
@@ -258,6 +322,9 @@ int main(void)
         STORE_TEST(a_server_that_was_killed_is_found_again_and_has_what_was_acknowledged),
         STORE_TEST(what_was_acknowledged_survives_a_killed_server),
         STORE_TEST(a_commit_whose_end_was_not_heard_is_looked_up),
+        STORE_TEST(a_commit_that_was_saved_and_not_heard_of_succeeds),
+        STORE_TEST(whoever_waits_is_woken),
+        STORE_TEST(the_servers_clock_counts),
         STORE_TEST(a_database_that_is_not_ours_is_refused_and_left_alone),
         STORE_TEST(texts_that_are_not_utf8_are_kept_with_the_bad_bytes_replaced),
         STORE_TEST(a_confined_process_connects_again),

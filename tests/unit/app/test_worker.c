@@ -334,6 +334,62 @@ static void a_killed_worker_takes_its_jobs_along_and_the_next_one_goes_on(void *
     shop_close(&shop);
 }
 
+static void a_paused_worker_that_wakes_up_late_leaves_another_ones_job_alone(void **state)
+{
+    struct shop shop;
+    shop_open(&shop, state, "1h");
+    struct store *store = shop.fixture->store;
+    struct error err = {0};
+    int64_t id = add_job(store, "shop", "hang");
+    pid_t pid = await_pid(&shop, id);
+    kill(shop.worker, SIGSTOP);
+    size_t count = 0;
+    struct job job;
+    bool found = false;
+    int64_t later = store_now_ms(store) + 60 * 1000; /* its lease has passed, and another worker takes the job */
+    NEEDS(store_jobs_recover(store, later, &count, &err), &err);
+    assert_int_equal(count, 1);
+    NEEDS(store_job_claim(store, "another", later, 600 * 1000, 1, &job, &found, &err), &err);
+    assert_true(found);
+    job_release(&job);
+    kill(pid, SIGKILL); /* so that the old one, once awake, has to decide what becomes of the job */
+    kill(shop.worker, SIGCONT);
+    clock_sleep_ms(1000);
+    job = look(&shop, id);
+    assert_int_equal(job.state, JOB_RUNNING);
+    assert_int_equal(job.attempt, 2);
+    assert_null(json_object_get(job.published, "tries"));
+    job_release(&job);
+    bool cancel = false;
+    NEEDS(store_job_extend(store, id, "another", later + 600 * 1000, &cancel, &err), &err);
+    shop_close(&shop);
+}
+
+static void a_name_from_another_host_is_not_taken(void **state)
+{
+    struct shop shop;
+    struct error err = {0};
+    struct fixture *fixture = *state;
+    AUTO_FREE char *folder = text_format("%s/state", fixture->folder);
+    AUTO_FREE char *path = text_format("%s/worker-id", folder);
+    int64_t id = add_job(fixture->store, "shop", "finish");
+    int64_t now = store_now_ms(fixture->store);
+    struct job job;
+    bool found = false;
+    NEEDS(fs_make_dirs(folder, 0700, &err), &err);
+    NEEDS(fs_write_atomic(path, "elsewhere-0123456789ab", 22, 0600, &err), &err);
+    NEEDS(store_job_claim(fixture->store, "elsewhere-0123456789ab", now, 60 * 1000, 1, &job, &found, &err), &err);
+    assert_true(found);
+    job_release(&job);
+    shop_open(&shop, state, "1h");
+    clock_sleep_ms(800);
+    job = look(&shop, id);
+    assert_int_equal(job.state, JOB_RUNNING); /* over there */
+    assert_int_equal(job.attempt, 1);
+    job_release(&job);
+    shop_close(&shop);
+}
+
 static void a_second_worker_of_one_state_directory_waits(void **state)
 {
     struct shop shop;
@@ -368,6 +424,8 @@ int main(int argc, char **argv)
         TEST(a_stopped_worker_puts_its_jobs_back),
         TEST(a_killed_worker_takes_its_jobs_along_and_the_next_one_goes_on),
         TEST(a_second_worker_of_one_state_directory_waits),
+        TEST(a_paused_worker_that_wakes_up_late_leaves_another_ones_job_alone),
+        TEST(a_name_from_another_host_is_not_taken),
     };
     if (argc > 2 && strcmp(argv[1], "job") == 0)
         return play(argc, argv);
