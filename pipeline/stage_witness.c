@@ -303,39 +303,57 @@ static bool has_two_voices(const struct hearing *hearing, const struct agreement
     return false;
 }
 
-/* Tests are left out when there were several witnesses, the group keeps every example of the request, and contradicts
- * no more than half of what the tests' model wrote: beyond that it is not clear who is wrong, and the tests stay,
- * unless three or more agree, keep the examples, and nobody who keeps them disagrees. */
-static bool may_overrule(const struct hearing *hearing, const struct agreement_view *view,
-                         const struct agreement *agreement)
+/* How many of the tests' model's tests the group may overrule: none unless it keeps every example of the request and is
+ * not alone; all when three or more agree and nobody who keeps the examples disagrees; else up to half, beyond which it
+ * is not clear who is wrong. The same text over and over is one voice, which counts only where there are examples. */
+static size_t may_overrule(const struct hearing *hearing, const struct agreement_view *view,
+                           const struct agreement *agreement)
 {
-    size_t trusted = count_trusted(hearing), others = view->tests - trusted, contradicted = 0;
-    for (size_t i = 0; i < view->tests; i++)
-        contradicted += agreement_contradicts(view, agreement, i);
-    /* The same text over and over is one voice; it counts only where it keeps what the request itself says. */
-    if (trusted == 0 && !has_two_voices(hearing, agreement))
-        return false;
+    size_t trusted = count_trusted(hearing), others = view->tests - trusted;
+    if (view->witnesses < 2 || agreement->trusted_passed < trusted ||
+        (trusted == 0 && !has_two_voices(hearing, agreement)))
+        return 0;
     bool unanimous = agreement->members >= 3 && agreement->rivals == 0 && trusted > 0;
-    return view->witnesses > 1 && agreement->trusted_passed == trusted && (unanimous || contradicted * 2 <= others);
+    return unanimous ? others : others / 2;
+}
+
+/* Three or more who behave in different ways, and all fail it, though one keeps the examples. */
+static bool nobody_passes(const struct hearing *hearing, const struct agreement *agreement, size_t test)
+{
+    for (size_t i = 0; i < hearing->count; i++)
+        if (hearing->witnesses[i].passed[test])
+            return false;
+    size_t trusted = count_trusted(hearing);
+    return hearing->count >= 3 && trusted >= 2 && agreement->trusted_passed == trusted;
+}
+
+static void leave_out(struct run *run, struct hearing *hearing, const struct agreement *agreement, size_t test,
+                      json_t *dropped)
+{
+    const char *name = json_string_value(json_array_get(hearing->tests, test));
+    const json_t *said = hearing->witnesses[agreement->chosen].said;
+    size_t failing = 0;
+    if (!testfile_drop(&hearing->file, name))
+        return;
+    for (size_t i = 0; i < hearing->count; i++)
+        failing += !hearing->witnesses[i].passed[test];
+    json_array_append_new(dropped, json_string(name));
+    json_append_text(run->caveats,
+                     "A test was left out before the lock (%zu of %zu independent implementations fail it): %s: "
+                     "%.160s",
+                     failing, hearing->count, name, json_text_at(said, name, "it fails"));
 }
 
 static void overrule(struct run *run, struct hearing *hearing, const struct agreement_view *view,
                      const struct agreement *agreement, json_t *dropped)
 {
-    const json_t *said = hearing->witnesses[agreement->chosen].said;
-    for (size_t i = 0; i < view->tests; i++) {
-        const char *name = json_string_value(json_array_get(hearing->tests, i));
-        if (!agreement_contradicts(view, agreement, i) || !testfile_drop(&hearing->file, name))
-            continue;
-        size_t failing = 0;
-        for (size_t k = 0; k < hearing->count; k++)
-            failing += !hearing->witnesses[k].passed[i];
-        json_array_append_new(dropped, json_string(name));
-        json_append_text(run->caveats,
-                         "A test was left out before the lock (%zu of %zu independent implementations fail it): %s: "
-                         "%.160s",
-                         failing, hearing->count, name, json_text_at(said, name, "it fails"));
-    }
+    size_t contradicted = 0;
+    for (size_t i = 0; i < view->tests; i++)
+        contradicted += agreement_contradicts(view, agreement, i);
+    bool all = contradicted <= may_overrule(hearing, view, agreement);
+    for (size_t i = 0; i < view->tests; i++)
+        if (agreement_contradicts(view, agreement, i) && (all || nobody_passes(hearing, agreement, i)))
+            leave_out(run, hearing, agreement, i, dropped);
 }
 
 /* The group's earliest goes on; its other members stand by, where their text is another one. */
@@ -418,8 +436,7 @@ static int hear(struct pipeline *pipeline, struct run *run, struct hearing *hear
         return 0;
     json_auto_t *dropped = json_array();
     struct agreement_view view = view_of(hearing, &record);
-    if (may_overrule(hearing, &view, agreement))
-        overrule(run, hearing, &view, agreement, dropped);
+    overrule(run, hearing, &view, agreement, dropped);
     keep_implementation(run, hearing, agreement);
     testify(run, hearing, agreement, dropped);
     return 0;
