@@ -178,6 +178,7 @@ static enum attempt_end ask_model(struct models *models, struct model_entry *ent
     int64_t deadline = clock_monotonic_ms() + entry->timeout_ms;
     if (check_context(entry, request, err) < 0)
         return ATTEMPT_NEXT;
+    bool was_empty = false;
     for (int attempt = 0;;) {
         if (check_cancelled(models, err) < 0 || check_budget(models, entry, request, err) < 0)
             return ATTEMPT_FAILED;
@@ -189,6 +190,12 @@ static enum attempt_end ask_model(struct models *models, struct model_entry *ent
         model_turn_give(models);
         if (end == ATTEMPT_ADAPTED)
             continue; /* once for each option at most */
+        if (end == ATTEMPT_EMPTY && was_empty)
+            return ATTEMPT_FAILED;
+        if (end == ATTEMPT_EMPTY) {
+            was_empty = true;
+            continue;
+        }
         if (end != ATTEMPT_AGAIN)
             return end;
         if (++attempt == ATTEMPTS)

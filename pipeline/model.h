@@ -116,7 +116,7 @@ struct model_answer {
     bool cut;        /* it stopped at max_tokens */
 };
 
-/* An empty answer is ERROR_MODEL (retryable). The answer is owned by the caller. */
+/* An empty answer is asked for once more; the second is ERROR_MODEL (retryable). The answer is owned by the caller. */
 int models_ask(struct models *models, const struct model_request *request, struct model_answer *answer,
                struct error *err);
 void model_answer_release(struct model_answer *answer);

@@ -283,10 +283,10 @@ static enum attempt_end take_answer(struct attempt *attempt, struct model_answer
         return attempt_fail(ATTEMPT_FAILED, err, "the model refused: ", buf_text(&said));
     }
     if (buf_text(&reply->text)[strspn(buf_text(&reply->text), " \t\r\n")] == '\0') {
-        attempt_fail(ATTEMPT_FAILED, err, "the answer is empty",
+        attempt_fail(ATTEMPT_EMPTY, err, "the answer is empty",
                      reply->cut ? ": it used all of max_tokens before it began; raise max_tokens" : "");
         error_retry(err, 0); /* the caller may ask in other words, or warmer */
-        return ATTEMPT_FAILED;
+        return reply->cut ? ATTEMPT_FAILED : ATTEMPT_EMPTY;
     }
     struct model_answer got = {
         .text = buf_steal(&reply->text, NULL),

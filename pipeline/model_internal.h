@@ -92,6 +92,7 @@ enum attempt_end {
     ATTEMPT_ANSWERED,
     ATTEMPT_ADAPTED, /* the request was put in a way that this model accepts: ask again at once */
     ATTEMPT_AGAIN,   /* a passing trouble: the same model may answer later */
+    ATTEMPT_EMPTY,   /* an answer without a word: the same question may be answered at once */
     ATTEMPT_NEXT,    /* this model cannot answer now, another may */
     ATTEMPT_FAILED   /* another try would fail the same way, or must not be made */
 };

@@ -69,12 +69,6 @@ static const struct {
      ERROR_MODEL,
      false,
      "safety filter"},
-    {"an empty answer",
-     MODEL_OPENAI,
-     {.body = OPENAI_TEXT(" \\n") OPENAI_STOP("stop") OPENAI_DONE},
-     ERROR_MODEL,
-     true,
-     "the answer is empty"},
     {"nothing but reasoning",
      MODEL_OPENAI,
      {.body =
@@ -202,6 +196,42 @@ static void test_passing_trouble_is_tried_again_and_every_attempt_reported(void 
             fail_msg("\"%s\" is not in: %s", troubles[i].says, world.calls[0].error);
         assert_string_equal(world.calls[1].error, "");
     }
+}
+
+static const struct step empty_answer = {.body = OPENAI_TEXT(" \\n") OPENAI_STOP("stop") OPENAI_DONE};
+
+static void test_an_empty_answer_is_asked_for_again_at_once(void **state)
+{
+    (void)state;
+    const struct step script[] = {empty_answer, {.body = OPENAI_HELLO}};
+    struct error err = {0};
+    ANSWER answer = {0};
+    WORLD(world, MODEL_OPENAI, script);
+    if (ask(&world, &answer, &err) < 0)
+        fail_msg("%s", err.message);
+    assert_int_equal(err.code, ERROR_NONE);
+    assert_int_equal(world.call_count, 2);
+    assert_non_null(strstr(world.calls[0].error, "the answer is empty"));
+    assert_string_equal(world.calls[1].error, "");
+    assert_near(models_spent(world.models), world.calls[0].cost + world.calls[1].cost);
+}
+
+/* Another model is not asked: an empty answer is an answer, and the caller may ask in other words. */
+static void test_a_second_empty_answer_is_told(void **state)
+{
+    (void)state;
+    const struct step script[] = {empty_answer, empty_answer, {.body = OPENAI_HELLO}};
+    static const struct step never[] = {{.body = OPENAI_HELLO}};
+    struct error err = {0};
+    ANSWER answer = {0};
+    WORLD_OF_TWO(world, MODEL_OPENAI, script, never);
+    assert_int_equal(ask(&world, &answer, &err), -1);
+    assert_non_null(strstr(err.message, "model first: the answer is empty"));
+    assert_int_equal(err.code, ERROR_MODEL);
+    assert_true(err.retryable);
+    assert_int_equal(world.call_count, 2);
+    assert_int_equal(server_requests(&world.servers[1]), 0);
+    assert_null(answer.text);
 }
 
 static void test_a_broken_off_answer_is_counted(void **state)
@@ -381,6 +411,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lasting_failures_end_after_one_request_and_tell_why),
         cmocka_unit_test(test_passing_trouble_is_tried_again_and_every_attempt_reported),
+        cmocka_unit_test(test_an_empty_answer_is_asked_for_again_at_once),
+        cmocka_unit_test(test_a_second_empty_answer_is_told),
         cmocka_unit_test(test_a_broken_off_answer_is_counted),
         cmocka_unit_test(test_retry_after_is_waited_for),
         cmocka_unit_test(test_a_retry_after_past_the_deadline_goes_to_the_next_model_at_once),
