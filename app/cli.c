@@ -54,6 +54,17 @@ static const struct cli_command commands[] = {
      "  --summary       the rates of a file of results, without running anything\n"
      "  --json          the summary (or comparison) as JSON\n",
      false},
+    {"mine", cli_mine, "make tasks for eval from a repository's own functions and tests",
+     "usage: assay mine REPO [options]\n\n"
+     "REPO is a git repository (its HEAD is taken), a URL, or a folder. Its tests run once in the sandbox to see which "
+     "of\nthem run which function; then each function is tried five times without its body and five times with it. "
+     "The\ntasks and a copy of the tree go to FILE and beside it; docs/evaluation.md says what is in them and what is "
+     "left\nout. No model is asked.\n\n" CONFIG_HELP
+     "  --out FILE      where tasks go, a JSON line each; <name of REPO>.jsonl here when left out\n"
+     "  --limit N       stop after N tasks\n"
+     "  --seed S        the order in which functions are tried; 0 when left out\n"
+     "  --json          the counts as JSON\n",
+     false},
     {"verify", cli_verify, "check a proof again: red on its first commit, green on its last",
      "usage: assay verify BASE..HEAD [options]\n\n"
      "Runs the tests of the first commit after BASE in the sandbox, there and on HEAD.\n\n" CONFIG_HELP

@@ -47,6 +47,7 @@ int cli_dispatch(int argc, char **argv, struct error *err); /* internal */
 int cli_job(int argc, char **argv, struct error *err);      /* internal: one attempt of one job */
 int cli_run(int argc, char **argv, struct error *err);
 int cli_eval(int argc, char **argv, struct error *err);
+int cli_mine(int argc, char **argv, struct error *err);
 int cli_verify(int argc, char **argv, struct error *err);
 int cli_jobs(int argc, char **argv, struct error *err);
 int cli_show(int argc, char **argv, struct error *err);

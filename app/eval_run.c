@@ -8,6 +8,7 @@
 #include "app/base/json.h"
 #include "app/base/template.h"
 #include "app/eval.h"
+#include "pipeline/mined.h"
 
 /* ---- what tells evaluations apart ---- */
 
@@ -159,6 +160,14 @@ static json_t *line_of(const struct watch *watch, const struct eval_task *task, 
     return line;
 }
 
+static int test_hidden(struct pipeline *pipeline, const struct run *run, const struct eval_task *task,
+                       const struct eval_question *question, enum hidden_end *end, struct error *err)
+{
+    if (question->origin)
+        return mined_test(pipeline, run, question->origin, task->tests, end, err);
+    return pipeline_hidden_test(pipeline, run, task->entry_point, task->test, end, err);
+}
+
 static json_t *run_in(const struct eval_setup *setup, const struct eval_task *task,
                       const struct eval_question *question, struct error *err)
 {
@@ -180,7 +189,7 @@ static json_t *run_in(const struct eval_setup *setup, const struct eval_task *ta
     else if (status == 0)
         status = pipeline_run(&pipeline, &run, err);
     run.elapsed_ms -= models_waited_ms(setup->engine->models) - waited; /* for other tasks' answers */
-    if (status == 0 && pipeline_hidden_test(&pipeline, &run, task->entry_point, task->test, &hidden, err) == 0 &&
+    if (status == 0 && test_hidden(&pipeline, &run, task, question, &hidden, err) == 0 &&
         !(line = line_of(&watch, task, &run, hidden)))
         error_set(err, ERROR_INTERNAL, "the result cannot be written as JSON");
     run_release(&run);

@@ -10,6 +10,7 @@
 #include "app/base/fs.h"
 #include "app/base/json.h"
 #include "app/base/proc.h"
+#include "app/task_tree.h"
 #include "pipeline/symbols.h"
 
 enum { TASKS_MAX = 256 * 1024 * 1024, MAX_TASKS = 100000, GIT_TIMEOUT_MS = 120000 };
@@ -24,11 +25,38 @@ static const struct {
     {"task_id", offsetof(struct eval_task, id), true},
     {"prompt", offsetof(struct eval_task, prompt), false},
     {"entry_point", offsetof(struct eval_task, entry_point), true},
-    {"test", offsetof(struct eval_task, test), true},
+    {"test", offsetof(struct eval_task, test), false},
     {"language", offsetof(struct eval_task, language), false},
     {"spec", offsetof(struct eval_task, spec), false},
     {"repo", offsetof(struct eval_task, repo), false},
+    {"file", offsetof(struct eval_task, file), false},
 };
+
+static bool is_list_of_texts(const json_t *list)
+{
+    size_t index;
+    json_t *item;
+    json_array_foreach (list, index, item)
+        if (!json_is_string(item) || !fs_path_is_clean(json_string_value(item)))
+            return false;
+    return json_array_size(list) > 0;
+}
+
+/* A task has a hidden test of its own, or names tests of its repository. */
+static int check_tests(struct eval_task *task, const json_t *source, struct error *err)
+{
+    if (*task->test)
+        return 0;
+    task->hide = json_object_get(source, "hide");
+    task->tests = json_object_get(source, "tests");
+    if (!task->tests)
+        return error_set(err, ERROR_INPUT, "it has neither \"test\" nor \"tests\"");
+    if (!is_list_of_texts(task->hide) || !is_list_of_texts(task->tests))
+        return error_set(err, ERROR_INPUT, "its \"hide\" or \"tests\" is no list of tests");
+    if (!*task->repo || !*task->spec || !fs_path_is_clean(task->file))
+        return error_set(err, ERROR_INPUT, "it has \"tests\", but not \"repo\", \"spec\" and \"file\"");
+    return 0;
+}
 
 static int read_task(const char *line, size_t len, const struct languages *languages, struct eval_task *out,
                      struct error *err)
@@ -43,12 +71,17 @@ static int read_task(const char *line, size_t len, const struct languages *langu
             return error_set(err, ERROR_INPUT, "it has no \"%s\"", fields[i].key);
         *(const char **)((char *)&task + fields[i].offset) = value;
     }
+    if (check_tests(&task, source, err) < 0)
+        return -1;
     if (!*task.prompt && !*task.spec)
         return error_set(err, ERROR_INPUT, "it has neither \"prompt\" nor \"spec\"");
     if (!*task.language)
         task.language = "python";
     const struct language *language = languages_by_name(languages, task.language);
-    if (!language || !language->commands.hidden.argv.count) /* said now, and not when money has been spent */
+    const struct language_command *command = !language    ? NULL
+                                             : task.tests ? &language->commands.test
+                                                          : &language->commands.hidden;
+    if (!command || !command->argv.count) /* said now, and not when money has been spent */
         return error_set(err, ERROR_INPUT, "hidden tests cannot be run in its language \"%s\"", task.language);
     task.source = STEAL(source);
     *out = task;
@@ -188,11 +221,10 @@ static int write_rest(const struct eval_task *task, const struct symbol *wanted,
     return kept ? fs_write_beneath(tree, file, kept, len + 1, false, err) : error_set(err, ERROR_INTERNAL, "no memory");
 }
 
-/* Texts of people are indented with their function; the spec's are not. */
-static char *spec_of(const struct eval_task *task, const struct symbol *wanted, const char *file)
+char *eval_spec_text(const char *signature, const char *file, const char *language, const char *documentation)
 {
-    return text_format("## Signature\n\n`%s`\n\n## File\n\n%s\n\n## Language\n\n%s\n\n## Behaviour\n\n%s\n",
-                       wanted->signature, file, task->language, wanted->documentation ? wanted->documentation : "");
+    return text_format("## Signature\n\n`%s`\n\n## File\n\n%s\n\n## Language\n\n%s\n\n## Behaviour\n\n%s\n", signature,
+                       file, language, documentation ? documentation : "");
 }
 
 static int split_prompt(const struct eval_task *task, const struct language *language, struct eval_question *question,
@@ -208,7 +240,7 @@ static int split_prompt(const struct eval_task *task, const struct language *lan
         error_set(err, ERROR_INPUT, "the prompt does not define %s", task->entry_point);
     else if (!file || write_rest(task, wanted, question->tree, file, err) < 0)
         error_wrap(err, "make the tree");
-    else if (!(question->text = spec_of(task, wanted, file)))
+    else if (!(question->text = eval_spec_text(wanted->signature, file, task->language, wanted->documentation)))
         error_set(err, ERROR_INTERNAL, "no memory");
     else
         status = 0;
@@ -251,6 +283,18 @@ static int find_tree(const char *where, struct eval_question *question, struct e
     return question->tree ? 0 : error_set(err, ERROR_INTERNAL, "no memory");
 }
 
+/* What was found becomes the origin; the tree is a copy of it without what is asked for and its tests. */
+static int hide_tests(const struct eval_task *task, const struct language *language, const char *folder,
+                      struct eval_question *question, struct error *err)
+{
+    const struct task_tree tree = {
+        .language = language, .file = task->file, .symbol = task->entry_point, .hide = task->hide};
+    question->origin = STEAL(question->tree);
+    question->tree = text_format("%s/asked", folder);
+    return question->tree ? task_tree_make(&tree, question->origin, question->tree, err)
+                          : error_set(err, ERROR_INTERNAL, "no memory");
+}
+
 int eval_task_prepare(const struct eval_tasks *tasks, const struct eval_task *task, const struct languages *languages,
                       const char *folder, struct eval_question *out, struct error *err)
 {
@@ -262,6 +306,8 @@ int eval_task_prepare(const struct eval_tasks *tasks, const struct eval_task *ta
             *task->repo == '/' ? strdup(task->repo) : text_format("%s/%s", tasks->folder, task->repo);
         status = where ? find_tree(where, &question, err) : error_set(err, ERROR_INTERNAL, "no memory");
     }
+    if (status == 0 && task->tests)
+        status = hide_tests(task, languages_by_name(languages, task->language), folder, &question, err);
     if (status == 0 && *task->spec)
         status = (question.text = strdup(task->spec)) ? 0 : error_set(err, ERROR_INTERNAL, "no memory");
     else if (status == 0)
@@ -277,6 +323,7 @@ int eval_task_prepare(const struct eval_tasks *tasks, const struct eval_task *ta
 void eval_question_release(struct eval_question *question)
 {
     free(question->tree);
+    free(question->origin);
     free(question->title);
     free(question->text);
     *question = (struct eval_question){0};

@@ -16,14 +16,6 @@ const char *hidden_end_name(enum hidden_end end)
     return names[end];
 }
 
-static bool has_code(const struct run *run)
-{
-    for (size_t i = 0; i < run->change.count; i++)
-        if (run->change.files[i].kind == FILE_CODE && run->change.files[i].content)
-            return true;
-    return false;
-}
-
 static enum hidden_end judge(const struct sandbox_result *result, const char *token)
 {
     size_t len = strlen(token);
@@ -36,7 +28,7 @@ static enum hidden_end judge(const struct sandbox_result *result, const char *to
 int pipeline_hidden_test(struct pipeline *pipeline, const struct run *run, const char *entry_point, const char *test,
                          enum hidden_end *end, struct error *err)
 {
-    if (!has_code(run) || !run->spec.file) {
+    if (!run_has_code(run) || !run->spec.file) {
         *end = HIDDEN_NO_CODE;
         return 0;
     }

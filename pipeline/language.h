@@ -101,6 +101,8 @@ struct language {
     char *stub;                    /* a body that fails when called; view: signature. NULL: none */
     struct {
         struct language_command test;    /* view: files[], report, tools, source_root, seconds (for one test) */
+        struct language_command cover;   /* runs tests; its report says which lines each ran: {"tests": [[id, passed]],
+                                            "lines": {path: [[first, last, [index of a test]]]}} */
         struct language_command collect; /* lists test ids without running */
         struct language_command lint;
         struct language_command observe; /* what a function does on inputs like its tests'; view: files, module, symbol,

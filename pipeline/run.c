@@ -163,3 +163,11 @@ void run_credit(struct run *run, const char *path, const char *model)
     if (path)
         json_object_set_new(run->files_by, path, json_string(model));
 }
+
+bool run_has_code(const struct run *run)
+{
+    for (size_t i = 0; i < run->change.count; i++)
+        if (run->change.files[i].kind == FILE_CODE && run->change.files[i].content)
+            return true;
+    return false;
+}

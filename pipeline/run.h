@@ -52,6 +52,9 @@ void run_release(struct run *run);
 /* Gives the run its outcome and the one-line reason. */
 __attribute__((format(printf, 3, 4))) void run_stop(struct run *run, enum outcome outcome, const char *format, ...);
 
+/* True when its change holds code. */
+bool run_has_code(const struct run *run);
+
 /* Notes that a model wrote (part of) a file; path may be NULL. */
 void run_credit(struct run *run, const char *path, const char *model);
 

@@ -105,6 +105,39 @@ static void a_prompt_that_is_only_the_function_leaves_an_empty_tree(void **state
     eval_question_release(&question);
 }
 
+/* ---- tasks that were mined ---- */
+
+static const char mined[] =
+    "{\"task_id\": \"m/1\", \"spec\": \"Doubles.\", \"repo\": \"made.repo\", \"entry_point\": \"wanted\","
+    " \"file\": \"made.py\", \"hide\": [\"tests/test_made.py::test_seen\", \"tests/test_made.py::test_two\"],"
+    " \"tests\": [\"tests/test_made.py::test_two\"]}";
+
+static void a_mined_tasks_tree_holds_neither_body_nor_tests_of_it(void **state)
+{
+    const struct world *world = *state;
+    struct error err = {0};
+    struct eval_tasks tasks = {0};
+    struct eval_question question = {0};
+    AUTO_BUF struct buf code = BUF_INIT(KiB(4)), test = BUF_INIT(KiB(4)), origin = BUF_INIT(KiB(4));
+    static const char tests[] = "from made import wanted\n\n\ndef test_two():\n    assert wanted(2) == 4\n\n\n"
+                                "def test_seen():\n    assert wanted\n\n\ndef test_other():\n    assert 1\n";
+    free(write_file(world, "made.repo/made.py", "def wanted(x):\n    \"\"\"Doubles.\"\"\"\n    return 2 * x\n"));
+    free(write_file(world, "made.repo/tests/test_made.py", tests));
+    read_tasks(world, mined, &tasks);
+    if (eval_task_prepare(&tasks, &tasks.items[0], world->languages, world->folder, &question, &err) < 0)
+        fail_msg("%s", err.message);
+    assert_int_equal(fs_read_beneath(question.tree, "made.py", &code, NULL), 0);
+    assert_string_equal(buf_text(&code), "def wanted(x):\n    \"\"\"Doubles.\"\"\"\n    raise NotImplementedError\n");
+    assert_int_equal(fs_read_beneath(question.tree, "tests/test_made.py", &test, NULL), 0);
+    assert_null(strstr(buf_text(&test), "wanted(2)"));
+    assert_null(strstr(buf_text(&test), "test_seen"));
+    assert_non_null(strstr(buf_text(&test), "test_other"));
+    assert_int_equal(fs_read_beneath(question.origin, "tests/test_made.py", &origin, NULL), 0);
+    assert_string_equal(buf_text(&origin), tests);
+    eval_question_release(&question);
+    eval_tasks_release(&tasks);
+}
+
 static void what_is_no_task_is_told_with_its_line(void **state)
 {
     const struct world *world = *state;
@@ -118,6 +151,16 @@ static void what_is_no_task_is_told_with_its_line(void **state)
         {"{\"task_id\": \"a\", \"entry_point\": \"f\", \"prompt\": \"p\"}", "\"test\""},
         {"{\"task_id\": \"a\", \"entry_point\": \"f\", \"prompt\": \"p\", \"test\": \"t\", \"language\": \"latin\"}",
          "latin"},
+        {"{\"task_id\": \"a\", \"entry_point\": \"f\", \"spec\": \"s\", \"repo\": \"r\", \"file\": \"f.py\", "
+         "\"tests\": [\"t\"]}",
+         "\"hide\""},
+        {"{\"task_id\": \"a\", \"entry_point\": \"f\", \"spec\": \"s\", \"repo\": \"r\", \"file\": \"f.py\", \"hide\": "
+         "[\"t\"],"
+         " \"tests\": [\"../t\"]}",
+         "\"tests\""},
+        {"{\"task_id\": \"a\", \"entry_point\": \"f\", \"spec\": \"s\", \"file\": \"f.py\", \"hide\": [\"t\"], "
+         "\"tests\": [\"t\"]}",
+         "\"repo\""},
         {NULL, "t/1 is there twice"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -289,6 +332,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         EVAL_TEST(the_tree_has_all_of_the_prompt_but_the_function),
+        EVAL_TEST(a_mined_tasks_tree_holds_neither_body_nor_tests_of_it),
         EVAL_TEST(a_prompt_that_is_only_the_function_leaves_an_empty_tree),
         EVAL_TEST(what_is_no_task_is_told_with_its_line),
         EVAL_TEST(a_prompt_without_its_function_cannot_be_asked),
