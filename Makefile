@@ -99,6 +99,7 @@ demo: all
 install: all
 	install -Dm755 $(BUILD)/assay $(DESTDIR)$(PREFIX)/bin/assay
 	install -Dm644 deploy/assay.service $(DESTDIR)$(PREFIX)/lib/systemd/system/assay.service
+	install -Dm644 deploy/assay.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/assay.socket
 	install -Dm644 deploy/assay.example.yml $(DESTDIR)$(PREFIX)/share/doc/assay/assay.example.yml
 	install -Dm644 deploy/python-tools.txt $(DESTDIR)$(PREFIX)/share/assay/python-tools.txt
 	install -Dm755 deploy/bootstrap $(DESTDIR)$(PREFIX)/share/assay/bootstrap

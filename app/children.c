@@ -28,6 +28,7 @@ struct child {
     int pidfd;
     int ready_fd; /* the reading end, or -1 */
     bool ready;
+    int64_t kill_ms; /* it is being replaced: when it must have ended; 0: it is not */
     int64_t started_ms, pause_ms, start_at_ms;
 };
 
@@ -169,8 +170,14 @@ static void attend(struct family *family, struct child *child)
 {
     int status = 0;
     char text[48];
+    if (child->pid && child->kill_ms && clock_monotonic_ms() >= child->kill_ms)
+        kill(-child->pid, SIGKILL);
     if (!reap(child, &status))
         return;
+    if (child->kill_ms) { /* start_at_ms has passed: the new one comes at once */
+        child->kill_ms = 0;
+        return;
+    }
     family->misconfigured = WIFEXITED(status) && WEXITSTATUS(status) == STATUS_CONFIG;
     if (family->misconfigured)
         log_error(family->log, "%s %s: wrong use or configuration", child->spec->name, how_it_ended(status, text));
@@ -250,9 +257,30 @@ static int64_t start_due(struct family *family)
     return next;
 }
 
+/* Each child ends as it does at a stop, and its successor starts. */
+static void replace_all(struct family *family)
+{
+    for (size_t i = 0; i < family->count; i++) {
+        struct child *child = &family->children[i];
+        child->start_at_ms = 0;
+        if (child->pid && kill(child->pid, SIGTERM) == 0)
+            child->kill_ms = clock_monotonic_ms() + family->hooks.stop_ms;
+    }
+}
+
+static void tick(const struct family *family)
+{
+    if (family->hooks.tick)
+        family->hooks.tick(family->hooks.context);
+}
+
 static void run(struct family *family, struct stop *stop, struct pollfd *fds)
 {
     while (!stop_wait(stop, 0) && !family->misconfigured) {
+        tick(family);
+        if (stop->reload && family->hooks.reload && family->hooks.reload(family->hooks.context))
+            replace_all(family);
+        stop->reload = false;
         wait_for_news(family, stop, fds, start_due(family));
         for (size_t i = 0; i < family->count && !family->misconfigured; i++)
             attend(family, &family->children[i]);
@@ -269,6 +297,7 @@ static void end(struct family *family, struct stop *stop, struct pollfd *fds)
     while (any_runs(family)) {
         int64_t left = deadline - clock_monotonic_ms();
         stop_wait(stop, 0);
+        tick(family);
         if (!killed && (left <= 0 || stop->asked > asked)) {
             log_warn(family->log, "not all processes have ended in time: they are killed");
             signal_all(family, SIGKILL);

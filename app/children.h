@@ -27,9 +27,11 @@ struct child_spec {
 };
 
 struct children_hooks {
-    void (*ready)(void *context); /* once, when all that tell have told; or NULL */
+    void (*ready)(void *context);  /* once, when all that tell have told; or NULL */
+    void (*tick)(void *context);   /* at least once a second, also while all end; or NULL */
+    bool (*reload)(void *context); /* on SIGHUP: may change the specs; true: every child is replaced by a new one */
     void *context;
-    int64_t stop_ms;    /* from SIGTERM to SIGKILL; 0: 20 s */
+    int64_t stop_ms;    /* from SIGTERM to SIGKILL, also of a child that is replaced; 0: 20 s */
     int64_t backoff_ms; /* the first pause before a restart, doubled up to thirty times itself; 0: 1 s */
     int64_t steady_ms;  /* a child that ran for so long is steady: the next pause is the first again; 0: 60 s */
 };

@@ -17,8 +17,9 @@ static const struct cli_command commands[] = {
     {"serve", cli_serve, "receive webhooks and do what they ask for",
      "usage: assay serve [--config FILE]\n\n"
      "Starts the receiver, the dispatcher and the workers, each a process of its own, and starts one that dies again.\n"
-     "Prints one line when it is ready. SIGTERM or SIGINT stops all; what was begun goes on at the next "
-     "start.\n\n" CONFIG_HELP,
+     "Prints one line when it is ready. SIGTERM or SIGINT stops all, at once when it comes twice; what was\n"
+     "begun goes on at the next start. SIGHUP reads the configuration again; a wrong one changes nothing. systemd may "
+     "hold\nthe socket (assay.socket).\n\n" CONFIG_HELP,
      false},
     {"work", cli_work, "workers only, for more machines",
      "usage: assay work [--config FILE]\n\n"

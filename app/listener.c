@@ -1,6 +1,7 @@
 #include "app/listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,4 +80,18 @@ int listener_open(const char *address, char **url, struct error *err)
     if (err)
         err->code = ERROR_CONFIG;
     return -1;
+}
+
+int listener_adopt(int fd, char **url, struct error *err)
+{
+    int listens = 0;
+    socklen_t len = sizeof listens;
+    bool good = getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens;
+    char *text = good ? url_of(fd) : NULL;
+    if (!text)
+        return error_set(err, ERROR_CONFIG, "socket activation: descriptor %d is not a listening TCP socket", fd);
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    *url = text;
+    return fd;
 }

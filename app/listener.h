@@ -9,4 +9,8 @@
  * listens, for people ("http://127.0.0.1:3000"), heap. The socket (close-on-exec), or -1 with ERROR_CONFIG. */
 int listener_open(const char *address, char **url, struct error *err);
 
+/* The same for a socket that somebody else has made (systemd): checks that it listens, makes it close-on-exec. -1 with
+ * ERROR_CONFIG when it is no listening TCP socket; it stays open then. */
+int listener_adopt(int fd, char **url, struct error *err);
+
 #endif

@@ -2,7 +2,8 @@
  *
  * It does as little as can be: a bounded read, the HMAC over the raw bytes, one durable write, 202. It parses nothing
  * of a delivery's body. One thread: what came in one turn of its loop is stored in one transaction with one sync (while
- * the disk syncs, the next batch gathers in the sockets), and only then acknowledged. Bounded: connections at once, bytes of one body, bytes of all bodies in memory, time for one request.
+ * the disk syncs, the next batch gathers in the sockets), and only then acknowledged. Bounded: connections at once,
+ * bytes of one body, bytes of all bodies in memory, time for one request.
  */
 #ifndef APP_RECEIVER_H
 #define APP_RECEIVER_H

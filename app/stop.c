@@ -15,9 +15,8 @@ static sigset_t watched(void)
     return set;
 }
 
-int stop_watch(struct stop *stop, struct error *err)
+static int watch(struct stop *stop, sigset_t set, struct error *err)
 {
-    sigset_t set = watched();
     if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
         return error_system(err, errno, "block SIGTERM");
     int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -27,9 +26,22 @@ int stop_watch(struct stop *stop, struct error *err)
     return 0;
 }
 
+int stop_watch(struct stop *stop, struct error *err)
+{
+    return watch(stop, watched(), err);
+}
+
+int stop_watch_and_reload(struct stop *stop, struct error *err)
+{
+    sigset_t set = watched();
+    sigaddset(&set, SIGHUP);
+    return watch(stop, set, err);
+}
+
 void stop_unblock(void)
 {
     sigset_t set = watched();
+    sigaddset(&set, SIGHUP);
     sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
@@ -47,6 +59,9 @@ bool stop_wait(struct stop *stop, int64_t ms)
         return stop->asked > 0;
     struct signalfd_siginfo info;
     while (read(stop->fd, &info, sizeof info) == (ssize_t)sizeof info)
-        stop->asked++;
+        if (info.ssi_signo == SIGHUP)
+            stop->reload = true;
+        else
+            stop->asked++;
     return stop->asked > 0;
 }
