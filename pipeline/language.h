@@ -107,7 +107,7 @@ struct language {
         struct language_command lint;
         struct language_command observe; /* what a function does on inputs like its tests'; view: files, module, symbol,
                                             report, source_root; writes an array of texts */
-        struct language_command expand;  /* names what wildcard imports take, in place; read back */
+        struct language_command expand;  /* imports that are forgotten or taken by a wildcard, in place; read back */
         struct language_command fix;     /* safe automatic fixes in place; read back */
         struct language_command format;  /* formats in place; read back */
         struct language_command types;

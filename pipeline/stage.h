@@ -133,6 +133,10 @@ json_t *stage_failures(const struct test_report *report);
 char *stage_tidy(struct pipeline *pipeline, const struct run *run, const char *path, const char *text,
                  enum file_kind kind, struct error *err);
 
+/* Code with the imports that it lacks, where there can be one meaning only. Heap; NULL when the sandbox failed. */
+char *stage_expand(struct pipeline *pipeline, const struct run *run, const char *path, const char *text,
+                   struct error *err);
+
 /* What may be imported in the base tree; the language's probe runs once for a run (its answer is kept in run->scratch).
  * Freed by the caller. */
 struct import_rules *stage_import_rules(struct pipeline *pipeline, struct run *run, struct error *err);

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "app/base/json.h"
-#include "pipeline/symbols.h"
 
 /* ---- tidying ---- */
 
@@ -46,16 +45,19 @@ static bool is_formatted_on_base(struct pipeline *pipeline, const struct run *ru
     return formatted && strcmp(formatted, buf_text(&base)) == 0;
 }
 
-static bool has_wildcard_import(const struct language *language, const char *text)
+char *stage_expand(struct pipeline *pipeline, const struct run *run, const char *path, const char *text,
+                   struct error *err)
 {
-    struct symbols symbols = {0};
-    bool found = false;
-    if (symbols_parse(language, text, strlen(text), &symbols, NULL) < 0)
-        return false;
-    for (size_t i = 0; i < symbols.import_count && !found; i++)
-        found = symbols.imports[i].name_count == 1 && strcmp(symbols.imports[i].names[0], "*") == 0;
-    symbols_release(&symbols);
-    return found;
+    const struct language *language = stage_language(pipeline, run, err);
+    struct change_file file = {.path = (char *)path, .content = (char *)text, .len = strlen(text), .kind = FILE_CODE};
+    struct error failed = {0};
+    char *expanded = language ? rewrite(pipeline, run, &language->commands.expand, &file, &failed) : NULL;
+    if (!expanded && failed.code) {
+        if (err)
+            *err = failed;
+        return NULL;
+    }
+    return expanded ? expanded : strdup(text);
 }
 
 char *stage_tidy(struct pipeline *pipeline, const struct run *run, const char *path, const char *text,
@@ -69,7 +71,7 @@ char *stage_tidy(struct pipeline *pipeline, const struct run *run, const char *p
     const struct {
         const struct language_command *command;
         bool wanted;
-    } tools[] = {{&language->commands.expand, has_wildcard_import(language, text)},
+    } tools[] = {{&language->commands.expand, kind == FILE_CODE},
                  {&language->commands.fix, formatted},
                  {&language->commands.format, formatted}};
     for (size_t i = 0; i < sizeof tools / sizeof tools[0]; i++) {

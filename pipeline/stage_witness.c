@@ -182,19 +182,35 @@ static int examine(struct pipeline *pipeline, const struct run *run, const struc
     return status < 0 ? -1 : observe(pipeline, run, hearing, witness, err);
 }
 
-/* What the answer would write, taken out of the change again: a witness leaves no trace there. NULL with the reason
- * when it cannot be used. */
-static json_t *code_of(struct pipeline *pipeline, struct run *run, const struct model_answer *answer,
-                       struct error *problem)
+/* The code files of the change, each with the imports that it lacks. NULL when the sandbox failed. */
+static json_t *code_files(struct pipeline *pipeline, const struct run *run, struct error *err)
 {
-    json_t *code = stage_apply_answer(pipeline, run, answer->text, answer->name, problem) == 0 ? json_array() : NULL;
+    json_auto_t *code = json_array();
     for (size_t i = 0; code && i < run->change.count; i++) {
         const struct change_file *file = &run->change.files[i];
-        if (file->kind == FILE_CODE && file->content)
-            json_array_append_new(code, json_pack("{s:s, s:s}", "path", file->path, "content", file->content));
+        if (file->kind != FILE_CODE || !file->content)
+            continue;
+        AUTO_FREE char *text = stage_expand(pipeline, run, file->path, file->content, err);
+        if (!text)
+            return NULL;
+        json_array_append_new(code, json_pack("{s:s, s:s}", "path", file->path, "content", text));
+    }
+    return STEAL(code);
+}
+
+/* What the answer would write, taken out of the change again: a witness leaves no trace there. *code is NULL, with the
+ * reason in `problem`, when it cannot be used. */
+static int take_code(struct pipeline *pipeline, struct run *run, const struct model_answer *answer, json_t **code,
+                     struct error *problem, struct error *err)
+{
+    int status = 0;
+    *code = NULL;
+    if (stage_apply_answer(pipeline, run, answer->text, answer->name, problem) == 0) {
+        *code = code_files(pipeline, run, err);
+        status = *code ? 0 : -1;
     }
     change_drop(&run->change, FILE_CODE);
-    return code;
+    return status;
 }
 
 /* Asks for one implementation that sees no test. An unusable answer is told back once. */
@@ -217,9 +233,11 @@ static int call_witness(struct pipeline *pipeline, struct run *run, struct heari
         struct model_answer answer = {0};
         if (stage_ask(pipeline, run, &question, &answer, err) < 0)
             return error_wrap(err, "ask for an implementation");
-        witness->code = code_of(pipeline, run, &answer, &problem);
+        int taken = take_code(pipeline, run, &answer, &witness->code, &problem, err);
         witness->author = witness->code ? strdup(answer.name) : NULL;
         model_answer_release(&answer);
+        if (taken < 0)
+            return error_wrap(err, "complete an implementation");
         if (problem.code == ERROR_DENIED)
             break; /* implement asks again, and refuses what is forbidden */
     }
