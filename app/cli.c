@@ -91,6 +91,11 @@ static const struct cli_command commands[] = {
      "A job that failed or was cancelled goes on where it stood; one with an outcome starts afresh.\n\n" CONFIG_HELP
      "  --fresh         start afresh in any case; money spent stays counted\n",
      false},
+    {"backup", cli_backup, "copy the SQLite database while it is in use",
+     "usage: assay backup FILE [--config FILE]\n\n"
+     "FILE appears once it is complete and checked; it must not exist yet. To restore, stop Assay and put it in the "
+     "database's place\n(remove the old one's -wal and -shm). For PostgreSQL use pg_dump.\n\n" CONFIG_HELP,
+     false},
     {"doctor", cli_doctor, "check the set-up: one line each, with the fix",
      "usage: assay doctor [options]\n\n"
      "Checks configuration, state directory, database, tools, sandbox, models, forges and the webhook address.\n"

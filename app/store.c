@@ -89,6 +89,11 @@ int store_ping(struct store *store, struct error *err)
     return 0;
 }
 
+int store_backup(struct store *store, const char *path, struct error *err)
+{
+    return store->backend->backup(store, path, err);
+}
+
 int64_t store_now_ms(const struct store *store)
 {
     return store->backend->now_ms(store);

@@ -42,6 +42,10 @@ void store_needs_release(struct store_needs *needs);
 /* The database answers and can be written to now (its write lock was had and given back). */
 int store_ping(struct store *store, struct error *err);
 
+/* A copy of everything as of now, while others go on; checked, and complete once a file of this name exists. The file
+ * must not exist yet. ERROR_USAGE for a server, which has its own tool. */
+int store_backup(struct store *store, const char *path, struct error *err);
+
 /* Now, by the one clock that all processes on all machines share: this machine's for SQLite, the server's for
  * PostgreSQL (known from the last call within ten seconds; no call is made for it). Leases and due times are compared
  * by nothing else, so a machine whose clock is wrong neither loses its jobs nor takes other machines' jobs. */

@@ -342,6 +342,13 @@ static void postgres_rollback(struct store *store)
     postgres->in_transaction = false;
 }
 
+static int postgres_backup(struct store *store, const char *path, struct error *err)
+{
+    (void)store, (void)path;
+    return error_set(err, ERROR_USAGE,
+                     "a PostgreSQL database is backed up by its own tool: pg_dump --format=custom --file=FILE ADDRESS");
+}
+
 static int64_t postgres_now_ms(const struct store *store)
 {
     return postgres_clock(postgres_of(store));
@@ -457,6 +464,7 @@ const struct store_backend store_postgres = {
     .begin = postgres_begin,
     .commit = postgres_commit,
     .rollback = postgres_rollback,
+    .backup = postgres_backup,
     .now_ms = postgres_now_ms,
     .wait = postgres_wait,
     .wake = postgres_wake,

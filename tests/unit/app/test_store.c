@@ -462,6 +462,30 @@ static void the_file_is_for_its_owner_only(void **state)
     }
 }
 
+static void a_backup_is_whole_private_and_never_written_over(void **state)
+{
+    struct fixture *fixture = *state;
+    struct error err = {0};
+    AUTO_FREE char *path = text_format("%s/backup.db", fixture->folder);
+    AUTO_FREE char *url = text_format("sqlite://%s", path);
+    struct store *other = open_or_fail(fixture->url); /* in use */
+    int64_t id = add_job(other, "a", "k1");
+    NEEDS(store_backup(fixture->store, path, &err), &err);
+    add_job(other, "a", "k2");
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    struct store *copy = open_or_fail(url);
+    struct job job = {0};
+    NEEDS(store_job_get(copy, id, &job, &err), &err);
+    job_release(&job);
+    assert_int_equal(store_job_get(copy, id + 1, &job, &err), -1);
+    store_close(copy);
+    assert_int_equal(store_backup(fixture->store, path, &err), -1);
+    assert_non_null(strstr(err.message, "File exists"));
+    store_close(other);
+}
+
 static void job_states_have_names_that_are_found_again(void **state)
 {
     (void)state;
@@ -496,6 +520,7 @@ int main(void)
         STORE_TEST(everything_is_there_after_opening_again),
         cmocka_unit_test(job_states_have_names_that_are_found_again),
     };
-    const struct CMUnitTest sqlite_only[] = {STORE_TEST(the_file_is_for_its_owner_only)};
+    const struct CMUnitTest sqlite_only[] = {STORE_TEST(the_file_is_for_its_owner_only),
+                                             STORE_TEST(a_backup_is_whole_private_and_never_written_over)};
     return RUN_ON_BOTH(tests) + cmocka_run_group_tests(sqlite_only, NULL, NULL);
 }
