@@ -4,8 +4,8 @@
  *     app/source.c   where the code comes from and goes to: mirror, base, checkout, settings, commits, push
  *     app/publish.c  what people get to see, by outcome
  *
- * Whatever exists on the forge is noted in job.published right after it was made, and looked for before: a crash at any
- * instant, followed by another attempt, leads to one of each.
+ * What is written to the forge goes through app/effect, each thing once whatever crashes when; what people should find
+ * of it is noted in job.published.
  */
 #ifndef APP_ATTEMPT_H
 #define APP_ATTEMPT_H
@@ -19,6 +19,7 @@
 #include "app/base/log.h"
 #include "app/base/secret.h"
 #include "app/config.h"
+#include "app/effect.h"
 #include "app/policy.h"
 #include "app/progress.h"
 #include "app/stop.h"
@@ -45,13 +46,13 @@ struct attempt {
     struct job job;         /* as it was when the attempt began; `published` is kept up to date */
     struct forge_repo repo; /* borrows from job */
     int number;             /* of the attempt */
+    struct effects effects;   /* all that is written to the forge */
     struct progress progress;
     char *branch;            /* the default branch */
     char base[REPO_ID_SIZE]; /* the commit that the change is made on */
     char *workspace;         /* a folder of this attempt alone */
     char *tree;              /* the checked-out base in it */
     struct repo_policy policy;
-    json_t *dry_run; /* what would have been written, where the forge has dry_run */
     size_t answers;  /* how many answers the run has been given */
 };
 

@@ -174,14 +174,11 @@ static bool has_ended(const struct job *job)
 /* A job that waits has no process that could say so in its progress comment. */
 static void show_cancelled(const struct call *call, const struct job *job)
 {
-    const struct trigger *trigger = call->trigger;
+    struct effects effects = trigger_effects(call->trigger);
+    effects.job = job->id;
     struct progress progress = {
-        .config = trigger->config,
-        .store = trigger->store,
-        .forge = trigger->forge,
-        .repo = &trigger->event->repo,
-        .log = trigger->log,
-        .job = job->id,
+        .config = call->trigger->config,
+        .effects = &effects,
         .number = job->number,
         .comment_id = json_int_at(job->published, "comment_id", 0),
     };

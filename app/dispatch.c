@@ -216,19 +216,14 @@ struct dispatcher {
     struct stop stop;
 };
 
-static void log_dry_run(void *context, const json_t *request)
-{
-    log_info(context, "dry run: would %s %s", json_text_at(request, "method", "?"), json_text_at(request, "path", "?"));
-}
-
 static struct forge *forge_of(struct dispatcher *dispatcher, const char *name, struct error *err)
 {
     for (size_t i = 0; i < dispatcher->config.forges.count; i++) {
         struct served *served = &dispatcher->forges[i];
         if (strcmp(served->config->name, name) != 0)
             continue;
-        if (!served->forge && (served->forge = forge_new(served->config, dispatcher->secrets, &dispatcher->log, err)))
-            forge_on_dry_run(served->forge, log_dry_run, &dispatcher->log);
+        if (!served->forge)
+            served->forge = forge_new(served->config, dispatcher->secrets, &dispatcher->log, err);
         return served->forge;
     }
     error_set(err, ERROR_CONFIG, "forge \"%s\" is not in the configuration any more; name it again, or let this go",

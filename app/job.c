@@ -352,12 +352,6 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments, st
     return read_number(argv[optind], &arguments->job, err);
 }
 
-static void keep_dry_run(void *context, const json_t *request)
-{
-    struct attempt *attempt = context;
-    json_array_append_new(attempt->dry_run, json_deep_copy(request));
-}
-
 static int open_forge(struct attempt *attempt, struct error *err)
 {
     const struct job *job = &attempt->job;
@@ -367,15 +361,18 @@ static int open_forge(struct attempt *attempt, struct error *err)
     attempt->forge = forge_new(attempt->forge_config, attempt->secrets, &attempt->log, err);
     if (!attempt->forge)
         return -1;
-    forge_on_dry_run(attempt->forge, keep_dry_run, attempt);
     attempt->repo = (struct forge_repo){job->owner, job->repo, job->installation};
-    attempt->progress = (struct progress){
-        .config = &attempt->config,
+    attempt->effects = (struct effects){
         .store = attempt->store,
         .forge = attempt->forge,
+        .forge_name = job->forge,
         .repo = &attempt->repo,
         .log = &attempt->log,
         .job = job->id,
+    };
+    attempt->progress = (struct progress){
+        .config = &attempt->config,
+        .effects = &attempt->effects,
         .number = job->number,
         .comment_id = json_int_at(job->published, "comment_id", 0),
     };
@@ -387,8 +384,7 @@ static int open_workspace(struct attempt *attempt, struct error *err)
     AUTO_FREE char *work = source_work_dir(&attempt->config);
     attempt->workspace = text_format("%s/%lld-%d", work, (long long)attempt->job.id, attempt->number);
     attempt->tree = text_format("%s/tree", attempt->workspace);
-    attempt->dry_run = json_array();
-    return attempt->tree && attempt->dry_run ? 0 : error_set(err, ERROR_INTERNAL, "start an attempt: out of memory");
+    return attempt->tree ? 0 : error_set(err, ERROR_INTERNAL, "start an attempt: out of memory");
 }
 
 static int attempt_open(struct attempt *attempt, const struct arguments *arguments, struct error *err)
@@ -407,26 +403,14 @@ static int attempt_open(struct attempt *attempt, const struct arguments *argumen
     return open_workspace(attempt, err) < 0 ? -1 : open_forge(attempt, err);
 }
 
-static void save_dry_run(struct attempt *attempt)
-{
-    if (json_array_size(attempt->dry_run) == 0)
-        return;
-    AUTO_FREE char *text = json_dumps(attempt->dry_run, JSON_INDENT(1));
-    struct error err = {0};
-    if (text && store_artifact_put(attempt->store, attempt->job.id, "dry-run.json", text, strlen(text), &err) < 0)
-        log_warn(&attempt->log, "keep what would have been written: %s", err.message);
-}
-
 static void attempt_close(struct attempt *attempt)
 {
     struct error err = {0};
-    save_dry_run(attempt);
     if (attempt->workspace && fs_remove_tree(attempt->workspace, &err) < 0)
         log_warn(&attempt->log, "%s", err.message);
     free(attempt->workspace);
     free(attempt->tree);
     free(attempt->branch);
-    json_decref(attempt->dry_run);
     policy_release(&attempt->policy);
     if (attempt->forge)
         forge_free(attempt->forge);

@@ -122,19 +122,20 @@ static int put(struct progress *progress, const struct job *job, struct error *e
 {
     struct stage_row *rows = NULL;
     size_t count = 0;
-    if (store_stages(progress->store, job->id, false, &rows, &count, err) < 0)
+    struct store *store = progress->effects->store;
+    if (store_stages(store, job->id, false, &rows, &count, err) < 0)
         return -1;
     AUTO_FREE char *text = progress_text(job, rows, count, clock_wall_ms(), progress->config->server.public_url, err);
     AUTO_FREE char *marker = reply_job_marker(job->id, "progress");
     stages_free(rows, count);
     int64_t id = progress->comment_id;
-    if (!text || !marker || reply_put(progress->forge, progress->repo, progress->number, marker, text, &id, err) < 0)
+    if (!text || !marker || reply_put(progress->effects, progress->number, marker, text, &id, err) < 0)
         return -1;
     if (id == progress->comment_id)
         return 0;
     progress->comment_id = id;
     json_auto_t *value = json_integer(id);
-    return store_job_publish(progress->store, job->id, "comment_id", value, err);
+    return store_job_publish(store, job->id, "comment_id", value, err);
 }
 
 static void show(struct progress *progress, enum job_state state, const char *outcome, const char *reason)
@@ -142,7 +143,7 @@ static void show(struct progress *progress, enum job_state state, const char *ou
     struct error err = {0};
     struct job job;
     progress->held_back = false;
-    if (store_job_get(progress->store, progress->job, &job, &err) == 0) {
+    if (store_job_get(progress->effects->store, progress->effects->job, &job, &err) == 0) {
         struct job shown = job;
         shown.state = state;
         shown.outcome = (char *)outcome;
@@ -152,7 +153,7 @@ static void show(struct progress *progress, enum job_state state, const char *ou
     }
     progress->shown_ms = clock_monotonic_ms();
     if (err.code)
-        log_warn(progress->log, "progress comment: %s", err.message);
+        log_warn(progress->effects->log, "progress comment: %s", err.message);
 }
 
 void progress_show(struct progress *progress)

@@ -8,10 +8,9 @@
 
 #include "app/base/buf.h"
 #include "app/base/error.h"
-#include "app/base/log.h"
 #include "app/config.h"
+#include "app/effect.h"
 #include "app/store.h"
-#include "forge/forge.h"
 
 /* Not more often than this; the beginning and the end are always shown. */
 enum { PROGRESS_EVERY_MS = 3000 };
@@ -19,12 +18,9 @@ enum { PROGRESS_EVERY_MS = 3000 };
 /* One job's progress comment. All pointers are borrowed. */
 struct progress {
     const struct config *config;
-    struct store *store;
-    struct forge *forge;
-    const struct forge_repo *repo;
-    const struct log *log;
-    int64_t job, number; /* the issue or pull request on which it stands */
-    int64_t comment_id;  /* 0: not known yet; looked for by its marker, then noted in the store as comment_id */
+    const struct effects *effects; /* with the job */
+    int64_t number;                /* the issue or pull request on which it stands */
+    int64_t comment_id;  /* 0: not known yet; then noted in the store as comment_id */
     int64_t shown_ms;    /* monotonic time of the last edit; 0: never */
     bool held_back;      /* there is something newer than that */
 };

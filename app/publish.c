@@ -122,14 +122,14 @@ static int put_comment(struct attempt *attempt, const char *what, const char *ke
     int64_t id = json_int_at(attempt->job.published, key, 0);
     if (!marker)
         return error_set(err, ERROR_INTERNAL, "write a comment: out of memory");
-    if (reply_put(attempt->forge, &attempt->repo, attempt->job.number, marker, body, &id, err) < 0)
+    if (reply_put(&attempt->effects, attempt->job.number, marker, body, &id, err) < 0)
         return -1;
     return attempt_note(attempt, key, json_integer(id), err);
 }
 
 static int put_label(struct attempt *attempt, struct error *err)
 {
-    if (forge_label_add(attempt->forge, &attempt->repo, attempt->job.number, PUBLISH_LABEL, err) < 0)
+    if (effect_label(&attempt->effects, attempt->job.number, PUBLISH_LABEL, true, attempt->job.started_ms, err) < 0)
         return error_wrap(err, "label #%lld", (long long)attempt->job.number);
     return attempt_note(attempt, "label", json_string(PUBLISH_LABEL), err);
 }
@@ -138,7 +138,7 @@ static int put_label(struct attempt *attempt, struct error *err)
 static int clear_earlier_end(struct attempt *attempt, struct error *err)
 {
     if (*json_text_at(attempt->job.published, "label", "") &&
-        (forge_label_remove(attempt->forge, &attempt->repo, attempt->job.number, PUBLISH_LABEL, err) < 0 ||
+        (effect_label(&attempt->effects, attempt->job.number, PUBLISH_LABEL, false, attempt->job.started_ms, err) < 0 ||
          attempt_note(attempt, "label", json_string(""), err) < 0))
         return -1;
     if (!json_int_at(attempt->job.published, "result_comment", 0))
@@ -159,7 +159,7 @@ static int put_check(struct attempt *attempt, const struct run *run, const struc
     json_auto_t *extra = extra_view(attempt, run, change);
     AUTO_FREE char *summary = describe(run, "replies/check.mustache", extra, err);
     AUTO_FREE char *text = summary ? describe(run, "replies/check-details.mustache", extra, err) : NULL;
-    int64_t id = json_int_at(attempt->job.published, "check_id", 0);
+    int64_t id = 0;
     if (!text)
         return -1;
     struct forge_check check = {
@@ -177,17 +177,9 @@ static int put_check(struct attempt *attempt, const struct run *run, const struc
         .text = text,
         .details_url = details_url,
     };
-    if (forge_check_put(attempt->forge, &attempt->repo, &check, &id, err) < 0)
+    if (effect_check(&attempt->effects, &check, &id, err) < 0)
         return error_wrap(err, "check run");
     return attempt_note(attempt, "check_id", json_integer(id), err);
-}
-
-/* A check run belongs to one commit: another run's is not ours to bring up to date. */
-static int forget_other_check(struct attempt *attempt, const char *earlier_head, const struct source_change *change,
-                              struct error *err)
-{
-    bool same = strcmp(earlier_head, change->head) == 0;
-    return same ? 0 : attempt_note(attempt, "check_id", json_integer(0), err);
 }
 
 static int put_pull(struct attempt *attempt, const struct run *run, const struct source_change *change,
@@ -207,7 +199,7 @@ static int put_pull(struct attempt *attempt, const struct run *run, const struct
         .draft = run->outcome != OUTCOME_PROVEN,
     };
     if (store_artifact_put(attempt->store, attempt->job.id, "pull.md", body, strlen(body), err) < 0 ||
-        forge_pull_put(attempt->forge, &attempt->repo, &request, &pull, err) < 0)
+        effect_pull(&attempt->effects, &request, change->head, attempt->job.started_ms, &pull, err) < 0)
         return error_wrap(err, "pull request");
     int status = attempt_note(attempt, "pull", json_integer(pull.number), err);
     if (status == 0)
@@ -219,12 +211,9 @@ static int put_pull(struct attempt *attempt, const struct run *run, const struct
 static int publish_pull(struct attempt *attempt, const struct run *run, struct error *err)
 {
     struct source_change change = {0};
-    AUTO_FREE char *earlier_head = strdup(json_text_at(attempt->job.published, "head", ""));
-    if (!earlier_head || source_push(attempt, run, &change, err) < 0)
+    if (source_push(attempt, run, &change, err) < 0)
         return -1;
-    int status = forget_other_check(attempt, earlier_head, &change, err);
-    if (status == 0)
-        status = put_check(attempt, run, &change, false, err);
+    int status = put_check(attempt, run, &change, false, err);
     if (status == 0)
         status = put_pull(attempt, run, &change, err);
     if (status == 0)

@@ -46,8 +46,8 @@ static size_t cut_at_line(const char *body, size_t len)
     return line_end ? (size_t)(line_end - body) : end;
 }
 
-int reply_put(struct forge *forge, const struct forge_repo *repo, int64_t number, const char *marker, const char *body,
-              int64_t *id, struct error *err)
+int reply_put(const struct effects *effects, int64_t number, const char *marker, const char *body, int64_t *id,
+              struct error *err)
 {
     AUTO_BUF struct buf text = BUF_INIT(KiB(64));
     size_t len = strlen(body);
@@ -58,7 +58,7 @@ int reply_put(struct forge *forge, const struct forge_repo *repo, int64_t number
     buf_printf(&text, "\n\n%s\n", marker);
     if (buf_check(&text, "comment", err) < 0)
         return -1;
-    return forge_comment_put(forge, repo, number, marker, buf_text(&text), id, err);
+    return effect_comment(effects, number, marker, buf_text(&text), id, err);
 }
 
 char *reply_plain_line(const char *text, size_t max)

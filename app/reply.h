@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "app/base/error.h"
-#include "forge/forge.h"
+#include "app/effect.h"
 
 /* Forges refuse comments over 65,536 characters. */
 enum { REPLY_MAX = 60000 };
@@ -27,9 +27,9 @@ char *reply_job_marker(int64_t job, const char *what);
 /* "<!-- assay:reply:12345 -->": our answer to the comment of that id, or to another thing a person did. */
 char *reply_marker(const char *to);
 
-/* Puts `body` (cut to REPLY_MAX, at a line's end) with the marker behind it; *id as for forge_comment_put(). */
-int reply_put(struct forge *forge, const struct forge_repo *repo, int64_t number, const char *marker, const char *body,
-              int64_t *id, struct error *err);
+/* Puts `body` (cut to REPLY_MAX, at a line's end) with the marker behind it; *id as for effect_comment(). */
+int reply_put(const struct effects *effects, int64_t number, const char *marker, const char *body, int64_t *id,
+              struct error *err);
 
 /* One line of prose for a title, a commit subject or a reason: no control characters, no mention or reference that a
  * forge would act on, at most `max` bytes, cut between characters. Heap; NULL without memory. */

@@ -213,13 +213,25 @@ static char *branch_candidate(const struct attempt *attempt, int try)
     return try == 2 ? text_format("%s-%lld", plain, id) : text_format("%s-%lld-%d", plain, id, try - 1);
 }
 
-static int push_to(struct attempt *attempt, struct mirror *mirror, const char *branch,
-                   const struct source_change *change, const char *own_email, struct error *err)
+struct push {
+    const struct attempt *attempt;
+    struct mirror *mirror;
+    const char *branch, *own_email;
+    const struct source_change *change;
+};
+
+static int push_now(void *context, struct error *err)
 {
-    if (!attempt->forge_config->dry_run)
-        return repo_push(mirror->repo, &mirror->remote, branch, change->head, attempt->base, own_email, err);
-    json_t *line = json_pack("{s:s, s:s, s:s}", "method", "PUSH", "path", branch, "body", change->head);
-    return json_array_append_new(attempt->dry_run, line);
+    const struct push *push = context;
+    return repo_push(push->mirror->repo, &push->mirror->remote, push->branch, push->change->head, push->attempt->base,
+                     push->own_email, err);
+}
+
+static int push_to(const struct push *push, struct error *err)
+{
+    const struct attempt *attempt = push->attempt;
+    return effect_branch(&attempt->effects, push->branch, push->change->head, attempt->job.started_ms, push_now,
+                         (void *)push, err);
 }
 
 /* Somebody else's commits are never overwritten: another name is found. */
@@ -231,7 +243,7 @@ static int push_somewhere(struct attempt *attempt, struct mirror *mirror, const 
         struct error failure = {0};
         if (!branch || !*branch || !may_take_branch(attempt, mirror->repo, branch, change, own_email))
             continue;
-        if (push_to(attempt, mirror, branch, change, own_email, &failure) == 0) {
+        if (push_to(&(struct push){attempt, mirror, branch, own_email, change}, &failure) == 0) {
             change->branch = STEAL(branch);
             return 0;
         }

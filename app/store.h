@@ -230,6 +230,37 @@ int store_eval_add(struct store *store, int64_t run, const json_t *line, struct 
  * by the caller. */
 json_t *store_evals(struct store *store, int64_t since_ms, struct error *err);
 
+/* ---- effects: what was or may have been done on a forge (app/effect.h) ---- */
+
+struct effect_row {
+    char *forge, *owner, *repo, *kind, *key; /* which one */
+    int64_t job;                             /* 0: of no job */
+    char *delivery;                          /* the one that asked for it first; "" for a job's own */
+    char *state;                             /* "intended", "done", "unknown", "refused", "dry" */
+    int64_t token;                           /* of who tries it now */
+    int64_t tries;
+    char *external_id, *note;
+    json_t *request; /* in a dry run: what would have been sent */
+    int64_t first_ms, last_ms;
+};
+void effect_row_release(struct effect_row *row);
+
+/* *found false: it was never intended. Only the five fields of `wanted` that say which one are read. */
+int store_effect_find(struct store *store, const struct effect_row *wanted, struct effect_row *out, bool *found,
+                      struct error *err);
+/* Notes that `wanted` (which one, job, delivery, token) will be tried now, and gives how it stood before: state NULL
+ * for one that was never intended. One that is done stays as it is. ERROR_CONFLICT as for store_fence(). */
+int store_effect_begin(struct store *store, const struct effect_row *wanted, struct effect_row *before,
+                       struct error *err);
+/* 0 as long as nobody else has begun the same (token 0: not asked) and a fenced job is still ours; else
+ * ERROR_CONFLICT. */
+int store_effect_holds(struct store *store, const struct effect_row *row, struct error *err);
+/* How it went: state, external_id (NULL: as before), note, request. ERROR_CONFLICT when somebody else has begun it. */
+int store_effect_end(struct store *store, const struct effect_row *row, struct error *err);
+/* A job's, oldest first. */
+int store_effects(struct store *store, int64_t job, struct effect_row **out, size_t *count, struct error *err);
+void effect_rows_free(struct effect_row *rows, size_t count);
+
 /* Counts for /readyz, /metrics and `assay doctor`: {"deliveries": {state: n}, "jobs": {state: n}, "schema": n}. */
 json_t *store_status(struct store *store, struct error *err);
 

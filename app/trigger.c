@@ -8,6 +8,18 @@
 
 enum { JOBS_SEARCHED = 1000 }; /* for the job of a pull request, newest first */
 
+struct effects trigger_effects(const struct trigger *trigger)
+{
+    return (struct effects){
+        .store = trigger->store,
+        .forge = trigger->forge,
+        .forge_name = trigger->forge_name,
+        .repo = &trigger->event->repo,
+        .log = trigger->log,
+        .delivery = trigger->delivery,
+    };
+}
+
 int trigger_is_permitted(const struct trigger *trigger, bool *permitted, struct error *err)
 {
     const struct event *event = trigger->event;
@@ -34,7 +46,8 @@ void trigger_acknowledge(const struct trigger *trigger)
     struct error err = {0};
     enum forge_subject subject = event->comment_id ? FORGE_ISSUE_COMMENT : FORGE_ISSUE;
     int64_t id = event->comment_id ? event->comment_id : event->number;
-    if (forge_react(trigger->forge, &event->repo, subject, id, "eyes", &err) < 0)
+    struct effects effects = trigger_effects(trigger);
+    if (effect_react(&effects, subject, id, "eyes", &err) < 0)
         log_warn(trigger->log, "react to what %s wrote: %s", event->sender, err.message);
 }
 
@@ -122,7 +135,8 @@ int trigger_answer(const struct trigger *trigger, const char *to, const char *bo
     int64_t id = 0;
     if (!marker)
         return error_set(err, ERROR_INTERNAL, "answer %s: out of memory", event->sender);
-    return reply_put(trigger->forge, &event->repo, event->number, marker, body, &id, err);
+    struct effects effects = trigger_effects(trigger);
+    return reply_put(&effects, event->number, marker, body, &id, err);
 }
 
 int trigger_refuse(const struct trigger *trigger, const char *to, struct error *err)

@@ -8,6 +8,7 @@
 #include "app/base/error.h"
 #include "app/base/log.h"
 #include "app/config.h"
+#include "app/effect.h"
 #include "app/store.h"
 #include "forge/event.h"
 #include "forge/forge.h"
@@ -24,6 +25,9 @@ struct trigger {
     int64_t received_ms;
     const struct log *log;
 };
+
+/* For what the event leads to on the forge; borrows from the trigger. */
+struct effects trigger_effects(const struct trigger *trigger);
 
 /* True when the sender may write to the repository, by what the forge says now. */
 int trigger_is_permitted(const struct trigger *trigger, bool *permitted, struct error *err);

@@ -199,6 +199,25 @@ static int put_status(struct forge *forge, const struct forge_repo *repo, const 
     return -1;
 }
 
+int github_check_find(struct forge *forge, const struct forge_repo *repo, const struct forge_check *check, int64_t *id,
+                      struct error *err)
+{
+    struct error why = {0};
+    if (github_of(forge)->lacks[GITHUB_CHECK_RUNS]) {
+        *id = 0;
+        return 0;
+    }
+    if (find_run(forge, repo, check, id, &why) == 0)
+        return 0;
+    if (github_is_missing(&why) || why.code == ERROR_DENIED) {
+        *id = 0; /* github_check_put() says what stands in */
+        return 0;
+    }
+    if (err)
+        *err = why;
+    return -1;
+}
+
 int github_check_put(struct forge *forge, const struct forge_repo *repo, const struct forge_check *check, int64_t *id,
                      struct error *err)
 {

@@ -4,6 +4,8 @@
 
 #include "forge/forge_internal.h"
 
+int github_check_find(struct forge *forge, const struct forge_repo *repo, const struct forge_check *check, int64_t *id,
+                      struct error *err);
 int github_check_put(struct forge *forge, const struct forge_repo *repo, const struct forge_check *check, int64_t *id,
                      struct error *err);
 

@@ -62,6 +62,17 @@ void forge_on_dry_run(struct forge *forge, void (*callback)(void *context, const
     forge->dry_run_context = context;
 }
 
+bool forge_is_dry(const struct forge *forge)
+{
+    return forge->config->dry_run;
+}
+
+void forge_on_write(struct forge *forge, int (*callback)(void *context, struct error *err), void *context)
+{
+    forge->on_write = callback;
+    forge->write_context = context;
+}
+
 char *forge_clone_url(const struct forge *forge, const struct forge_repo *repo)
 {
     size_t len = strlen(forge->config->git_url);
@@ -151,6 +162,30 @@ void forge_pull_release(struct forge_pull *pull)
     free(pull->head_repo);
     free(pull->base_branch);
     *pull = (struct forge_pull){0};
+}
+
+int forge_comment_find(struct forge *forge, const struct forge_repo *repo, int64_t number, const char *marker,
+                       int64_t *id, struct error *err)
+{
+    if (forge->ops->comment_find(forge, repo, number, marker, id, err) < 0)
+        return error_wrap(err, "look for our comment on %s/%s#%lld", repo->owner, repo->name, (long long)number);
+    return 0;
+}
+
+int forge_pull_made(struct forge *forge, const struct forge_repo *repo, const char *branch, const char *head_sha,
+                    int64_t *number, struct error *err)
+{
+    if (forge->ops->pull_made(forge, repo, branch, head_sha, number, err) < 0)
+        return error_wrap(err, "look for the pull request from %s in %s/%s", branch, repo->owner, repo->name);
+    return 0;
+}
+
+int forge_check_find(struct forge *forge, const struct forge_repo *repo, const struct forge_check *check, int64_t *id,
+                     struct error *err)
+{
+    if (forge->ops->check_find(forge, repo, check, id, err) < 0)
+        return error_wrap(err, "look for check %s on %.12s", check->name, check->head_sha);
+    return 0;
 }
 
 int forge_react(struct forge *forge, const struct forge_repo *repo, enum forge_subject subject, int64_t id,

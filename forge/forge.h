@@ -112,6 +112,19 @@ int forge_pull_find(struct forge *forge, const struct forge_repo *repo, const ch
                     struct error *err);
 void forge_pull_release(struct forge_pull *pull);
 
+/* Was this made? Each sets its output to 0 when the server does not know of it (or of such things at all). */
+
+/* Our own comment that carries the marker. */
+int forge_comment_find(struct forge *forge, const struct forge_repo *repo, int64_t number, const char *marker,
+                       int64_t *id, struct error *err);
+/* The pull request from `branch` of this same repository with that head commit, open or not. */
+int forge_pull_made(struct forge *forge, const struct forge_repo *repo, const char *branch, const char *head_sha,
+                    int64_t *number, struct error *err);
+/* The check run of that name and external id on the commit. */
+struct forge_check;
+int forge_check_find(struct forge *forge, const struct forge_repo *repo, const struct forge_check *check, int64_t *id,
+                     struct error *err);
+
 /* ---- writing ---- */
 
 enum forge_subject { FORGE_ISSUE, FORGE_ISSUE_COMMENT, FORGE_REVIEW_COMMENT };
@@ -165,5 +178,9 @@ int forge_doctor(struct forge *forge, struct buf *line, struct error *err);
 /* With dry_run, what would have been written, as one JSON object a line: {"method", "path", "body"}; handed to the
  * callback in place of the server. Reads still go to the server. */
 void forge_on_dry_run(struct forge *forge, void (*callback)(void *context, const json_t *request), void *context);
+bool forge_is_dry(const struct forge *forge);
+
+/* Asked right before each write leaves, so also before it is tried again: -1 with an error keeps it back. NULL: none. */
+void forge_on_write(struct forge *forge, int (*callback)(void *context, struct error *err), void *context);
 
 #endif

@@ -24,6 +24,12 @@ struct forge_ops {
                     struct error *err);
     int (*pull_find)(struct forge *forge, const struct forge_repo *repo, const char *branch, struct forge_pull *out,
                      struct error *err);
+    int (*comment_find)(struct forge *forge, const struct forge_repo *repo, int64_t number, const char *marker,
+                        int64_t *id, struct error *err);
+    int (*pull_made)(struct forge *forge, const struct forge_repo *repo, const char *branch, const char *head_sha,
+                     int64_t *number, struct error *err);
+    int (*check_find)(struct forge *forge, const struct forge_repo *repo, const struct forge_check *check, int64_t *id,
+                      struct error *err);
     int (*react)(struct forge *forge, const struct forge_repo *repo, enum forge_subject subject, int64_t id,
                  const char *content, struct error *err);
     int (*comment_put)(struct forge *forge, const struct forge_repo *repo, int64_t number, const char *marker,
@@ -46,6 +52,8 @@ struct forge {
     void *server; /* what the kind of server keeps; owned by it */
     void (*on_dry_run)(void *context, const json_t *request);
     void *dry_run_context;
+    int (*on_write)(void *context, struct error *err);
+    void *write_context;
 };
 
 extern const struct forge_ops github_ops;

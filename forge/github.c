@@ -194,6 +194,14 @@ static int authorize(const struct call *call, struct secret *header, struct erro
     return auth_header(call->forge, call->request->repo, header, err);
 }
 
+/* The last moment in which a write can be kept back. */
+static int ask_before_write(const struct call *call, struct error *err)
+{
+    const struct forge *forge = call->forge;
+    bool writes = !is_get(call->request) && !call->request->always;
+    return writes && forge->on_write ? forge->on_write(forge->write_context, err) : 0;
+}
+
 static enum verdict attempt(struct call *call, struct github_answer *answer, struct error *err)
 {
     struct secret authorization = {0};
@@ -201,7 +209,9 @@ static enum verdict attempt(struct call *call, struct github_answer *answer, str
     if (wait_for_limit(call, err) == FAILED || authorize(call, &authorization, err) < 0)
         return FAILED;
     enum verdict verdict = FAILED;
-    if (send_request(call, authorization.value, &response, err) < 0) {
+    if (ask_before_write(call, err) < 0) {
+        verdict = FAILED;
+    } else if (send_request(call, authorization.value, &response, err) < 0) {
         if (err->retryable && is_repeatable(call->request))
             verdict = wait_and_retry(call, backoff_ms(call), err);
     } else if (response.status == 304 || (response.status >= 200 && response.status < 300)) {
@@ -373,6 +383,9 @@ const struct forge_ops github_ops = {
     .default_branch = github_default_branch,
     .pull_get = github_pull_get,
     .pull_find = github_pull_find,
+    .comment_find = github_comment_find,
+    .pull_made = github_pull_made,
+    .check_find = github_check_find,
     .react = github_react,
     .comment_put = github_comment_put,
     .label_add = github_label_add,

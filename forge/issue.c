@@ -120,8 +120,7 @@ static int look_for_comment(void *context, const json_t *page, struct error *err
     return 0;
 }
 
-/* Our own comment that carries the marker; 0 when there is none. */
-static int find_comment(struct forge *forge, const struct forge_repo *repo, int64_t number, const char *marker,
+int github_comment_find(struct forge *forge, const struct forge_repo *repo, int64_t number, const char *marker,
                         int64_t *id, struct error *err)
 {
     const char *login = github_login(forge, err);
@@ -174,7 +173,7 @@ static int find_and_put(struct forge *forge, const struct forge_repo *repo, int6
 {
     int64_t found = 0;
     bool gone;
-    if (*marker && find_comment(forge, repo, number, marker, &found, err) < 0)
+    if (*marker && github_comment_find(forge, repo, number, marker, &found, err) < 0)
         return -1;
     if (!found)
         return create_comment(forge, repo, number, body, id, err);

@@ -9,6 +9,8 @@ int github_issue_get(struct forge *forge, const struct forge_repo *repo, int64_t
 char *github_default_branch(struct forge *forge, const struct forge_repo *repo, struct error *err);
 int github_react(struct forge *forge, const struct forge_repo *repo, enum forge_subject subject, int64_t id,
                  const char *content, struct error *err);
+int github_comment_find(struct forge *forge, const struct forge_repo *repo, int64_t number, const char *marker,
+                        int64_t *id, struct error *err);
 int github_comment_put(struct forge *forge, const struct forge_repo *repo, int64_t number, const char *marker,
                        const char *body, int64_t *id, struct error *err);
 int github_label_add(struct forge *forge, const struct forge_repo *repo, int64_t number, const char *label,

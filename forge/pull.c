@@ -50,39 +50,68 @@ int github_pull_get(struct forge *forge, const struct forge_repo *repo, int64_t 
     return read_pull(answer.json, out, err);
 }
 
-static json_t *pick_from_branch(const json_t *page, const struct forge_repo *repo, const char *branch)
+/* Which pull requests from a branch are meant: the open one (head_sha NULL), or every one of that commit. */
+struct from_branch {
+    const struct forge_repo *repo;
+    const char *branch, *head_sha;
+};
+
+static bool is_meant(const json_t *pull, const struct from_branch *wanted, const char *full_name)
 {
-    AUTO_FREE char *full_name = text_format("%s/%s", repo->owner, repo->name);
+    if (strcmp(json_text_at(pull, "head.ref", ""), wanted->branch) != 0 ||
+        strcasecmp(json_text_at(pull, "head.repo.full_name", ""), full_name) != 0)
+        return false;
+    return wanted->head_sha ? !strcmp(json_text_at(pull, "head.sha", ""), wanted->head_sha)
+                            : !strcmp(json_text_at(pull, "state", ""), "open");
+}
+
+static json_t *pick_from_branch(const json_t *page, const struct from_branch *wanted)
+{
+    AUTO_FREE char *full_name = text_format("%s/%s", wanted->repo->owner, wanted->repo->name);
     size_t i;
     json_t *pull;
     json_array_foreach ((json_t *)page, i, pull) {
-        if (full_name && !strcmp(json_text_at(pull, "head.ref", ""), branch) &&
-            !strcasecmp(json_text_at(pull, "head.repo.full_name", ""), full_name) &&
-            !strcmp(json_text_at(pull, "state", ""), "open"))
+        if (full_name && is_meant(pull, wanted, full_name))
             return pull;
     }
     return NULL;
 }
 
-/* The open pull request from the branch as the server's JSON (new reference), or NULL in *found. GitBucket ignores
+/* One pull request from the branch as the server's JSON (new reference), or NULL in *found. GitBucket ignores
  * `head` and links no pages, so pages are counted until one is empty. */
-static int find(struct forge *forge, const struct forge_repo *repo, const char *branch, json_t **found,
-                struct error *err)
+static int find_meant(struct forge *forge, const struct from_branch *wanted, json_t **found, struct error *err)
 {
+    const struct forge_repo *repo = wanted->repo;
     AUTO_FREE char *head_owner = http_escape(repo->owner);
-    AUTO_FREE char *head_branch = http_escape(branch);
+    AUTO_FREE char *head_branch = http_escape(wanted->branch);
     *found = NULL;
     for (int page = 1; head_owner && head_branch && page <= SEARCH_PAGES; page++) {
-        AUTO_FREE char *path =
-            github_path(repo, "/pulls?state=open&head=%s:%s&per_page=100&page=%d", head_owner, head_branch, page);
+        AUTO_FREE char *path = github_path(repo, "/pulls?state=%s&head=%s:%s&per_page=100&page=%d",
+                                           wanted->head_sha ? "all" : "open", head_owner, head_branch, page);
         struct github_request request = {.method = "GET", .path = path, .repo = repo};
         AUTO_ANSWER struct github_answer answer = {0};
         if (github_call(forge, &request, &answer, err) < 0)
             return -1;
-        *found = json_incref(pick_from_branch(answer.json, repo, branch));
+        *found = json_incref(pick_from_branch(answer.json, wanted));
         if (*found || !json_array_size(answer.json))
             return 0;
     }
+    return 0;
+}
+
+static int find(struct forge *forge, const struct forge_repo *repo, const char *branch, json_t **found,
+                struct error *err)
+{
+    return find_meant(forge, &(struct from_branch){.repo = repo, .branch = branch}, found, err);
+}
+
+int github_pull_made(struct forge *forge, const struct forge_repo *repo, const char *branch, const char *head_sha,
+                     int64_t *number, struct error *err)
+{
+    json_auto_t *found = NULL;
+    if (find_meant(forge, &(struct from_branch){repo, branch, head_sha}, &found, err) < 0)
+        return -1;
+    *number = json_int_at(found, "number", 0);
     return 0;
 }
 
