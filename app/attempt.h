@@ -46,14 +46,14 @@ struct attempt {
     struct job job;         /* as it was when the attempt began; `published` is kept up to date */
     struct forge_repo repo; /* borrows from job */
     int number;             /* of the attempt */
-    struct effects effects;   /* all that is written to the forge */
+    struct effects effects; /* all that is written to the forge */
     struct progress progress;
     char *branch;            /* the default branch */
     char base[REPO_ID_SIZE]; /* the commit that the change is made on */
     char *workspace;         /* a folder of this attempt alone */
     char *tree;              /* the checked-out base in it */
     struct repo_policy policy;
-    size_t answers;  /* how many answers the run has been given */
+    size_t answers; /* how many answers the run has been given */
 };
 
 /* Notes a fact in the store and in job.published; `value` is stolen, also on failure. */

@@ -110,6 +110,8 @@ static const struct cli_command commands[] = {
      "usage: assay receiver\n\nReads a JSON object from standard input: socket, database, forges.\n", true},
     {"dispatch", cli_dispatch, "turn deliveries into jobs (started by serve)",
      "usage: assay dispatch [--config FILE]\n\n" CONFIG_HELP, true},
+    {"catch-up", cli_catch_up, "ask the forges for what webhooks have missed (started by serve)",
+     "usage: assay catch-up [--config FILE]\n\n" CONFIG_HELP, true},
     {"job", cli_job, "one attempt of one job (started by work)", "usage: assay job\n", true},
 };
 

@@ -44,6 +44,7 @@ int cli_serve(int argc, char **argv, struct error *err);
 int cli_work(int argc, char **argv, struct error *err);
 int cli_receiver(int argc, char **argv, struct error *err); /* internal */
 int cli_dispatch(int argc, char **argv, struct error *err); /* internal */
+int cli_catch_up(int argc, char **argv, struct error *err); /* internal */
 int cli_job(int argc, char **argv, struct error *err);      /* internal: one attempt of one job */
 int cli_run(int argc, char **argv, struct error *err);
 int cli_eval(int argc, char **argv, struct error *err);

@@ -7,6 +7,7 @@
 #include "app/base/json.h"
 #include "app/cli.h"
 #include "app/config.h"
+#include "app/effect_view.h"
 #include "app/job_view.h"
 #include "app/store.h"
 #include "app/table.h"
@@ -131,25 +132,47 @@ int cli_jobs(int argc, char **argv, struct error *err)
 
 /* ---- show ---- */
 
+/* All that is known of one job. */
+struct whole {
+    struct job job;
+    struct stage_row *stages;
+    struct effect_row *effects;
+    size_t stage_count, effect_count;
+    json_t *calls;
+};
+
+static void whole_release(struct whole *whole)
+{
+    job_release(&whole->job);
+    stages_free(whole->stages, whole->stage_count);
+    effect_rows_free(whole->effects, whole->effect_count);
+    json_decref(whole->calls);
+}
+
+static int read_whole(struct store *store, int64_t id, struct whole *whole, struct error *err)
+{
+    if (store_job_get(store, id, &whole->job, err) < 0 ||
+        store_stages(store, id, false, &whole->stages, &whole->stage_count, err) < 0 ||
+        store_effects(store, id, &whole->effects, &whole->effect_count, err) < 0)
+        return -1;
+    whole->calls = store_calls(store, id, err);
+    return whole->calls ? 0 : -1;
+}
+
 static int show(struct store *store, const struct config *config, int64_t id, bool json, struct error *err)
 {
-    struct job job = {0};
-    struct stage_row *stages = NULL;
-    size_t count = 0;
-    json_auto_t *calls = NULL;
-    int status = store_job_get(store, id, &job, err);
-    if (status == 0)
-        status = store_stages(store, id, false, &stages, &count, err);
-    if (status == 0 && !(calls = store_calls(store, id, err)))
-        status = -1;
+    struct whole whole = {0};
+    int status = read_whole(store, id, &whole, err);
     if (status == 0 && json) {
-        json_auto_t *whole = job_view_whole(&job, stages, count, calls);
-        status = print_json(whole, err);
+        json_auto_t *view = job_view_whole(&whole.job, whole.stages, whole.stage_count, whole.calls);
+        json_object_set_new(view, "effects", effect_view_json(whole.effects, whole.effect_count));
+        status = print_json(view, err);
     } else if (status == 0) {
-        job_view_print(&job, stages, count, calls, config_forge(config, job.forge), stdout);
+        job_view_print(&whole.job, whole.stages, whole.stage_count, whole.calls, config_forge(config, whole.job.forge),
+                       stdout);
+        effect_view_print(whole.effects, whole.effect_count, stdout);
     }
-    stages_free(stages, count);
-    job_release(&job);
+    whole_release(&whole);
     return status;
 }
 

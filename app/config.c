@@ -37,6 +37,18 @@ static const struct yaml_field limits_fields[] = {
     {0},
 };
 
+#define CATCH_UP(member) offsetof(struct catch_up_config, member)
+
+static const struct yaml_field catch_up_fields[] = {
+    YAML_FIELD("deliveries", YAML_DURATION, CATCH_UP(deliveries_ms),
+               "how often the forge's list of deliveries is read; 0s: never", .max = 7.0 * 86400 * 1000),
+    YAML_FIELD("repositories", YAML_DURATION, CATCH_UP(repositories_ms),
+               "how often labels and comments are compared with the jobs; 0s: never", .max = 7.0 * 86400 * 1000),
+    YAML_FIELD("back", YAML_DURATION, CATCH_UP(back_ms), "how far back a look goes at most", .min = 60 * 1000,
+               .max = 30.0 * 86400 * 1000),
+    {0},
+};
+
 #define AT(member) offsetof(struct config, member)
 
 const struct yaml_field config_fields[] = {
@@ -54,6 +66,8 @@ const struct yaml_field config_fields[] = {
                .fields = model_routes_fields),
     YAML_FIELD("sandbox", YAML_OBJECT, AT(sandbox), "how code is run", .fields = sandbox_config_fields),
     YAML_FIELD("limits", YAML_OBJECT, AT(limits), "bounds on work and money", .fields = limits_fields),
+    YAML_FIELD("catch_up", YAML_OBJECT, AT(catch_up), "what webhooks have missed is looked for, at a start and then",
+               .fields = catch_up_fields),
     YAML_FIELD("label", YAML_TEXT, AT(label), "the label that starts a job when it is put on an issue"),
     {0},
 };
@@ -93,6 +107,12 @@ int config_set_defaults(struct config *config)
                 .cost_per_month = 200.00,
                 .jobs_per_repository = 2,
                 .job_timeout_ms = 2 * 60 * 60 * 1000,
+            },
+        .catch_up =
+            {
+                .deliveries_ms = 10 * 60 * 1000,
+                .repositories_ms = 60 * 60 * 1000,
+                .back_ms = (int64_t)72 * 60 * 60 * 1000,
             },
     };
     struct {

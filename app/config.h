@@ -22,6 +22,13 @@ struct limits_config {
     int64_t job_timeout_ms;      /* `job_timeout`, wall time of one attempt, default 2 h */
 };
 
+/* What webhooks have not told: how often the forges are asked (app/catch_up.h). */
+struct catch_up_config {
+    int64_t deliveries_ms;   /* `deliveries`, default 10 min; 0: never */
+    int64_t repositories_ms; /* `repositories`, default 1 h; 0: never */
+    int64_t back_ms;         /* `back`, default 72 h */
+};
+
 struct config {
     char *file; /* where it was read from; "the environment" without a file */
     struct {
@@ -36,6 +43,7 @@ struct config {
     struct model_routes routes; /* roles left out take the models in the order in which they stand (embed: none) */
     struct sandbox_config sandbox;
     struct limits_config limits;
+    struct catch_up_config catch_up;
     char *label; /* default "assay" */
 };
 

@@ -46,12 +46,15 @@ static bool has_ended(const struct job *job)
 }
 
 /* Is this job the one that the event asks for? Two events of one moment are, and so is all that comes while it is at
- * work on the same text. */
-static bool is_same_request(const struct job *job, const char *key, int64_t happened_ms)
+ * work on the same text. Where one of the two was found afterwards, the text may be another: the moment alone tells. */
+static bool is_same_request(const struct job *job, const char *key, const struct trigger *trigger)
 {
-    if (strncmp(job->request_key, key, strlen(key)) != 0)
-        return false;
-    return !has_ended(job) || llabs(happened_ms - job->triggered_ms) <= SAME_REQUEST_MS;
+    bool at_once = llabs(trigger->event->happened_ms - job->triggered_ms) <= SAME_REQUEST_MS;
+    if (strncmp(job->request_key, key, strlen(key)) == 0)
+        return at_once || !has_ended(job);
+    bool by_label = strcmp(json_text_at(job->request, "trigger", ""), "label") == 0;
+    bool found = trigger->as_of || json_text_at(job->request, "text_as_of", NULL);
+    return at_once && by_label && found;
 }
 
 static int find_same(const struct trigger *trigger, const char *key, int64_t *id, bool *any, struct error *err)
@@ -73,7 +76,7 @@ static int find_same(const struct trigger *trigger, const char *key, int64_t *id
     *any = false;
     for (size_t i = 0; i < count; i++) {
         *any = *any || strncmp(jobs[i].request_key, key, strlen(key)) == 0;
-        if (*id == 0 && is_same_request(&jobs[i], key, event->happened_ms))
+        if (*id == 0 && is_same_request(&jobs[i], key, trigger))
             *id = jobs[i].id;
     }
     jobs_free(jobs, count);
@@ -93,8 +96,7 @@ static int start_by_label(const struct trigger *trigger, struct buf *note, struc
     AUTO_FREE char *later = text_format("%s@%lld", key, (long long)trigger->event->happened_ms);
     if (id == 0 && trigger_add_job(trigger, "generate", any ? later : key, "label", "", &id, &fresh, err) < 0)
         return -1;
-    if (fresh)
-        trigger_acknowledge(trigger);
+    trigger_acknowledge(trigger); /* once, whichever of its deliveries comes to it first */
     buf_printf(note, "%sjob %lld", fresh ? "" : "same as ", (long long)id);
     return 0;
 }
@@ -137,6 +139,7 @@ static int on_comment_created(const struct trigger *trigger, int64_t *again_ms, 
 {
     const struct event *event = trigger->event;
     bool ours;
+    bool handled;
     bool found;
     (void)again_ms;
     if (event->comment_author_is_bot || event->sender_is_bot) {
@@ -147,6 +150,12 @@ static int on_comment_created(const struct trigger *trigger, int64_t *again_ms, 
         return -1;
     if (ours) {
         buf_puts(note, "ignored: own comment");
+        return 0;
+    }
+    if (trigger_is_handled(trigger, &handled, err) < 0)
+        return -1;
+    if (handled) {
+        buf_puts(note, "ignored: it has come in another way before");
         return 0;
     }
     if (command_obey(trigger, &found, note, err) < 0)
@@ -247,6 +256,7 @@ static int handle(struct dispatcher *dispatcher, const struct delivery *delivery
         .sender_id = json_int_at(payload, "sender.id", 0),
         .delivery = delivery->id,
         .received_ms = delivery->received_ms,
+        .as_of = json_text_at(payload, FORGE_FOUND_KEY ".as_of", NULL),
         .log = &dispatcher->log,
     };
     int status = trigger.forge ? dispatch_event(&trigger, again_ms, note, err) : -1;

@@ -183,8 +183,8 @@ static void withhold(void *context, const json_t *request)
 /* Refused for certain, or did it perhaps happen? */
 static const char *state_after(const struct error *failure)
 {
-    bool refused = failure->code == ERROR_INPUT || failure->code == ERROR_DENIED ||
-                   failure->code == ERROR_NOT_FOUND || failure->code == ERROR_LIMIT;
+    bool refused = failure->code == ERROR_INPUT || failure->code == ERROR_DENIED || failure->code == ERROR_NOT_FOUND ||
+                   failure->code == ERROR_LIMIT;
     return refused && !failure->retryable ? "refused" : "unknown";
 }
 

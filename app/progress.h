@@ -20,9 +20,9 @@ struct progress {
     const struct config *config;
     const struct effects *effects; /* with the job */
     int64_t number;                /* the issue or pull request on which it stands */
-    int64_t comment_id;  /* 0: not known yet; then noted in the store as comment_id */
-    int64_t shown_ms;    /* monotonic time of the last edit; 0: never */
-    bool held_back;      /* there is something newer than that */
+    int64_t comment_id;            /* 0: not known yet; then noted in the store as comment_id */
+    int64_t shown_ms;              /* monotonic time of the last edit; 0: never */
+    bool held_back;                /* there is something newer than that */
 };
 
 /* Shows how the job stands now: after a stage began or ended, throttled. A failure is a log line, never the job's end.

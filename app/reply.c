@@ -61,6 +61,24 @@ int reply_put(const struct effects *effects, int64_t number, const char *marker,
     return effect_comment(effects, number, marker, buf_text(&text), id, err);
 }
 
+int reply_is_anothers(const struct effects *effects, int64_t number, int64_t comment_id, bool *anothers,
+                      struct error *err)
+{
+    AUTO_FREE char *to = text_format("%lld", (long long)comment_id);
+    AUTO_FREE char *marker = to ? reply_marker(to) : NULL;
+    AUTO_FREE char *answer = marker ? effect_comment_key(number, marker) : NULL;
+    AUTO_FREE char *reaction = effect_reaction_key(FORGE_ISSUE_COMMENT, comment_id, "eyes");
+    bool answered = false;
+    bool seen = false;
+    if (!answer || !reaction)
+        return error_set(err, ERROR_INTERNAL, "look for an answer: out of memory");
+    if (effect_is_anothers(effects, EFFECT_REACTION, reaction, &seen, err) < 0 ||
+        effect_is_anothers(effects, EFFECT_COMMENT, answer, &answered, err) < 0)
+        return -1;
+    *anothers = seen || answered;
+    return 0;
+}
+
 char *reply_plain_line(const char *text, size_t max)
 {
     AUTO_BUF struct buf line = BUF_INIT(KiB(8));

@@ -31,6 +31,10 @@ char *reply_marker(const char *to);
 int reply_put(const struct effects *effects, int64_t number, const char *marker, const char *body, int64_t *id,
               struct error *err);
 
+/* True when another delivery has led to a reaction to the comment, or to an answer. */
+int reply_is_anothers(const struct effects *effects, int64_t number, int64_t comment_id, bool *anothers,
+                      struct error *err);
+
 /* One line of prose for a title, a commit subject or a reason: no control characters, no mention or reference that a
  * forge would act on, at most `max` bytes, cut between characters. Heap; NULL without memory. */
 char *reply_plain_line(const char *text, size_t max);

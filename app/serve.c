@@ -1,4 +1,5 @@
-/* assay serve: the receiver, the dispatcher and the workers as processes of their own, each with what it needs.
+/* assay serve: the receiver, the dispatcher, the catch-up and the workers as processes of their own, each with what it
+ * needs.
  *
  * The listening socket is made here, or handed to us by systemd, and outlives its receivers. The receiver gets the
  * webhook secrets by a pipe and an empty environment; the others read the configuration themselves. */
@@ -241,6 +242,7 @@ static int run(struct serve *serve, struct error *err)
     const char *option = serve->serving ? "--config" : NULL;
     const char *const receiver[] = {"assay", "receiver", NULL};
     const char *const dispatch[] = {"assay", "dispatch", option, serve->serving, NULL};
+    const char *const catch_up[] = {"assay", "catch-up", option, serve->serving, NULL};
     const char *const work[] = {"assay", "work", option, serve->serving, NULL};
     struct child_spec specs[] = {
         {.name = "receiver",
@@ -252,6 +254,7 @@ static int run(struct serve *serve, struct error *err)
          .socket = serve->socket,
          .tells_ready = true},
         {.name = "dispatch", .program = "/proc/self/exe", .argv = dispatch, .socket = -1},
+        {.name = "catch-up", .program = "/proc/self/exe", .argv = catch_up, .socket = -1},
         {.name = "work", .program = "/proc/self/exe", .argv = work, .socket = -1},
     };
     const struct children_hooks hooks = {.ready = say_ready, .tick = tick, .reload = reload, .context = serve};

@@ -261,6 +261,21 @@ int store_effect_end(struct store *store, const struct effect_row *row, struct e
 int store_effects(struct store *store, int64_t job, struct effect_row **out, size_t *count, struct error *err);
 void effect_rows_free(struct effect_row *rows, size_t count);
 
+/* ---- catching up (app/catch_up.h) ---- */
+
+struct catch_up_claim {
+    const char *forge, *what; /* "deliveries" or "repositories" */
+    int64_t now_ms, next_ms;  /* when somebody should look again */
+    bool always;              /* also when it is not due yet */
+};
+/* *claimed: it is ours to look now; *seen_ms: everything before was looked at, 0 for nothing. */
+int store_catch_up_claim(struct store *store, const struct catch_up_claim *wanted, int64_t *seen_ms, bool *claimed,
+                         struct error *err);
+int store_catch_up_seen(struct store *store, const char *forge, const char *what, int64_t seen_ms, struct error *err);
+/* Counts that something is done about a delivery that never came. */
+int store_missed_try(struct store *store, const char *forge, const char *id, int64_t *tries, struct error *err);
+int store_delivery_known(struct store *store, const char *forge, const char *id, bool *known, struct error *err);
+
 /* Counts for /readyz, /metrics and `assay doctor`: {"deliveries": {state: n}, "jobs": {state: n}, "schema": n}. */
 json_t *store_status(struct store *store, struct error *err);
 

@@ -83,13 +83,12 @@ static int begin(struct store *store, const struct effect_row *wanted, struct ef
         return -1;
     if (found && strcmp(before->state, "done") == 0)
         return 0;
-    int64_t rows =
-        sql_run(store, "effect_begin",
-                SQL_PARAMS(IDENTITY(wanted), sql_int("job", wanted->job),
-                           sql_text("delivery", wanted->delivery ? wanted->delivery : ""),
-                           sql_int("token", wanted->token), sql_int("now", clock_wall_ms()),
-                           sql_fence(store, wanted->job)),
-                NULL, err);
+    int64_t rows = sql_run(store, "effect_begin",
+                           SQL_PARAMS(IDENTITY(wanted), sql_int("job", wanted->job),
+                                      sql_text("delivery", wanted->delivery ? wanted->delivery : ""),
+                                      sql_int("token", wanted->token), sql_int("now", clock_wall_ms()),
+                                      sql_fence(store, wanted->job)),
+                           NULL, err);
     *refused = rows == 0;
     return rows < 0 ? -1 : 0;
 }
@@ -113,10 +112,10 @@ int store_effect_begin(struct store *store, const struct effect_row *wanted, str
 
 int store_effect_holds(struct store *store, const struct effect_row *row, struct error *err)
 {
-    int64_t rows = sql_run(store, "effect_holds",
-                           SQL_PARAMS(IDENTITY(row), sql_int("token", row->token), sql_int("job", row->job),
-                                      sql_fence(store, row->job)),
-                           NULL, err);
+    int64_t rows = sql_run(
+        store, "effect_holds",
+        SQL_PARAMS(IDENTITY(row), sql_int("token", row->token), sql_int("job", row->job), sql_fence(store, row->job)),
+        NULL, err);
     if (rows < 0)
         return error_wrap(err, "look at %s %s", row->kind, row->key);
     return rows > 0 ? 0 : error_set(err, ERROR_CONFLICT, "%s %s: another process has taken over", row->kind, row->key);

@@ -40,6 +40,12 @@ int trigger_is_ours(const struct trigger *trigger, bool *ours, struct error *err
     return 0;
 }
 
+int trigger_is_handled(const struct trigger *trigger, bool *handled, struct error *err)
+{
+    struct effects effects = trigger_effects(trigger);
+    return reply_is_anothers(&effects, trigger->event->number, trigger->event->comment_id, handled, err);
+}
+
 void trigger_acknowledge(const struct trigger *trigger)
 {
     const struct event *event = trigger->event;
@@ -59,10 +65,11 @@ static json_t *text_of(const char *text)
 static json_t *request_of(const struct trigger *trigger, const char *cause, const char *text)
 {
     const struct event *event = trigger->event;
-    return json_pack("{s:o, s:o, s:o, s:o, s:I, s:I, s:s, s:[]}", /* as it was at the trigger */
-                     "title", text_of(event->title), "body", text_of(event->body), "text", text_of(text), "requester",
-                     text_of(event->sender), "requester_id", (json_int_t)trigger->sender_id, "comment_id",
-                     (json_int_t)event->comment_id, "trigger", cause, "answers");
+    /* As it was at the trigger; or at the time of text_as_of, when nothing older can be known. */
+    return json_pack("{s:o, s:o, s:o, s:o, s:I, s:I, s:s, s:[], s:s*}", "title", text_of(event->title), "body",
+                     text_of(event->body), "text", text_of(text), "requester", text_of(event->sender), "requester_id",
+                     (json_int_t)trigger->sender_id, "comment_id", (json_int_t)event->comment_id, "trigger", cause,
+                     "answers", "text_as_of", trigger->as_of);
 }
 
 int trigger_add_job(const struct trigger *trigger, const char *kind, const char *key, const char *cause,

@@ -23,6 +23,8 @@ struct trigger {
     int64_t sender_id; /* the forge's number for the sender, 0 when unknown */
     const char *delivery;
     int64_t received_ms;
+    const char
+        *as_of; /* when the texts were read, of an event that was found afterwards; NULL: a webhook brought them */
     const struct log *log;
 };
 
@@ -35,6 +37,9 @@ int trigger_is_permitted(const struct trigger *trigger, bool *permitted, struct 
 /* True when Assay itself wrote the event's comment. All that it writes carries a marker: with a person's token (in
  * place of an App) that person can still be obeyed. */
 int trigger_is_ours(const struct trigger *trigger, bool *ours, struct error *err);
+
+/* True when another delivery has told of the event's comment, and something was done because of it. */
+int trigger_is_handled(const struct trigger *trigger, bool *handled, struct error *err);
 
 /* The eyes: seen. What the forge says to it is logged, never an error. */
 void trigger_acknowledge(const struct trigger *trigger);

@@ -166,9 +166,12 @@ static int find_installation(struct forge *forge, const struct forge_repo *repo,
     return 0;
 }
 
-/* Least privilege: one repository, and only what some call of ours needs. */
+/* Least privilege: one repository, and only what some call of ours needs; without a name, no more than the list of the
+ * installation's repositories. */
 static json_t *token_wish(const struct forge_repo *repo)
 {
+    if (!*repo->name)
+        return json_pack("{s:{s:s}}", "permissions", "metadata", "read");
     return json_pack("{s:[s], s:{s:s, s:s, s:s, s:s, s:s}}", "repositories", repo->name, "permissions", "contents",
                      "write", "issues", "write", "pull_requests", "write", "checks", "write", "metadata", "read");
 }

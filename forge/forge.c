@@ -188,6 +188,53 @@ int forge_check_find(struct forge *forge, const struct forge_repo *repo, const s
     return 0;
 }
 
+bool forge_keeps_deliveries(const struct forge *forge)
+{
+    return forge->ops->keeps_deliveries(forge);
+}
+
+int forge_deliveries(struct forge *forge, int64_t since_ms, forge_each_delivery *each, void *context, struct error *err)
+{
+    return forge->ops->deliveries(forge, since_ms, each, context, err) < 0 ? error_wrap(err, "list the deliveries") : 0;
+}
+
+int forge_redeliver(struct forge *forge, int64_t id, struct error *err)
+{
+    return forge->ops->redeliver(forge, id, err) < 0 ? error_wrap(err, "ask for a delivery again") : 0;
+}
+
+int forge_delivery_payload(struct forge *forge, int64_t id, json_t **payload, struct error *err)
+{
+    return forge->ops->delivery_payload(forge, id, payload, err) < 0 ? error_wrap(err, "read a delivery") : 0;
+}
+
+int forge_repositories(struct forge *forge, forge_each_repository *each, void *context, struct error *err)
+{
+    return forge->ops->repositories(forge, each, context, err) < 0 ? error_wrap(err, "go through the repositories") : 0;
+}
+
+int forge_find_labelled(struct forge *forge, const struct forge_repo *repo, const char *label, int64_t since_ms,
+                        forge_each_found *each, void *context, struct error *err)
+{
+    if (forge->ops->find_labelled(forge, repo, label, since_ms, each, context, err) < 0)
+        return error_wrap(err, "look for label %s in %s/%s", label, repo->owner, repo->name);
+    return 0;
+}
+
+int forge_find_comments(struct forge *forge, const struct forge_repo *repo, int64_t since_ms, forge_each_found *each,
+                        void *context, struct error *err)
+{
+    if (forge->ops->find_comments(forge, repo, since_ms, each, context, err) < 0)
+        return error_wrap(err, "look for comments in %s/%s", repo->owner, repo->name);
+    return 0;
+}
+
+int forge_found_payload(struct forge *forge, const struct forge_repo *repo, const struct forge_found *found,
+                        json_t **payload, struct error *err)
+{
+    return forge->ops->found_payload(forge, repo, found, payload, err);
+}
+
 int forge_react(struct forge *forge, const struct forge_repo *repo, enum forge_subject subject, int64_t id,
                 const char *content, struct error *err)
 {

@@ -125,6 +125,57 @@ struct forge_check;
 int forge_check_find(struct forge *forge, const struct forge_repo *repo, const struct forge_check *check, int64_t *id,
                      struct error *err);
 
+/* ---- what webhooks have not told us ---- */
+
+/* False where the server keeps no list of its deliveries (no App): then the calls of this part fail. */
+bool forge_keeps_deliveries(const struct forge *forge);
+
+/* One attempt of the server at one delivery. */
+struct forge_delivery {
+    int64_t id;            /* of the attempt */
+    const char *guid;      /* of the delivery: equal for all attempts, and what the webhook carries */
+    const char *event;     /* "issues" */
+    int64_t at_ms, status; /* what was answered to it; 0: nothing */
+};
+
+/* In all of these: 0 to go on, 1 to stop, -1 with an error. Everything is borrowed for the call. */
+typedef int forge_each_delivery(void *context, const struct forge_delivery *delivery, struct error *err);
+
+/* The attempts since then, newest first. ERROR_LIMIT past 10,000 of them. */
+int forge_deliveries(struct forge *forge, int64_t since_ms, forge_each_delivery *each, void *context,
+                     struct error *err);
+/* Asks for another attempt. */
+int forge_redeliver(struct forge *forge, int64_t id, struct error *err);
+/* What was in it; *payload is owned by the caller. */
+int forge_delivery_payload(struct forge *forge, int64_t id, json_t **payload, struct error *err);
+
+/* Every repository on which we are installed; `installed_ms`: since when, 0 when unknown. */
+typedef int forge_each_repository(void *context, const struct forge_repo *repo, int64_t installed_ms,
+                                  struct error *err);
+int forge_repositories(struct forge *forge, forge_each_repository *each, void *context, struct error *err);
+
+/* Something that a person did, found by reading the state. */
+struct forge_found {
+    const char *event;          /* of the webhook that would have told it: "issues", "issue_comment" */
+    int64_t number, comment_id; /* comment_id is 0 for a label */
+    int64_t happened_ms;
+    const char *who, *text;        /* the comment's; for a label the issue's as it is now */
+    const json_t *subject, *cause; /* as the server gave it */
+};
+typedef int forge_each_found(void *context, const struct forge_found *found, struct error *err);
+
+/* Open issues with the label on them, put there since then. */
+int forge_find_labelled(struct forge *forge, const struct forge_repo *repo, const char *label, int64_t since_ms,
+                        forge_each_found *each, void *context, struct error *err);
+/* People's comments on issues and pull requests, written since then and not edited. */
+int forge_find_comments(struct forge *forge, const struct forge_repo *repo, int64_t since_ms, forge_each_found *each,
+                        void *context, struct error *err);
+/* The payload that a webhook would have had, and below FORGE_FOUND_KEY {"as_of": when the texts were read}; owned by
+ * the caller. Webhooks of the server itself have no such key. */
+#define FORGE_FOUND_KEY "found_by_assay"
+int forge_found_payload(struct forge *forge, const struct forge_repo *repo, const struct forge_found *found,
+                        json_t **payload, struct error *err);
+
 /* ---- writing ---- */
 
 enum forge_subject { FORGE_ISSUE, FORGE_ISSUE_COMMENT, FORGE_REVIEW_COMMENT };
@@ -180,7 +231,8 @@ int forge_doctor(struct forge *forge, struct buf *line, struct error *err);
 void forge_on_dry_run(struct forge *forge, void (*callback)(void *context, const json_t *request), void *context);
 bool forge_is_dry(const struct forge *forge);
 
-/* Asked right before each write leaves, so also before it is tried again: -1 with an error keeps it back. NULL: none. */
+/* Asked right before each write leaves, so also before it is tried again: -1 with an error keeps it back. NULL: none.
+ */
 void forge_on_write(struct forge *forge, int (*callback)(void *context, struct error *err), void *context);
 
 #endif

@@ -30,6 +30,18 @@ struct forge_ops {
                      int64_t *number, struct error *err);
     int (*check_find)(struct forge *forge, const struct forge_repo *repo, const struct forge_check *check, int64_t *id,
                       struct error *err);
+    bool (*keeps_deliveries)(const struct forge *forge);
+    int (*deliveries)(struct forge *forge, int64_t since_ms, forge_each_delivery *each, void *context,
+                      struct error *err);
+    int (*redeliver)(struct forge *forge, int64_t id, struct error *err);
+    int (*delivery_payload)(struct forge *forge, int64_t id, json_t **payload, struct error *err);
+    int (*repositories)(struct forge *forge, forge_each_repository *each, void *context, struct error *err);
+    int (*find_labelled)(struct forge *forge, const struct forge_repo *repo, const char *label, int64_t since_ms,
+                         forge_each_found *each, void *context, struct error *err);
+    int (*find_comments)(struct forge *forge, const struct forge_repo *repo, int64_t since_ms, forge_each_found *each,
+                         void *context, struct error *err);
+    int (*found_payload)(struct forge *forge, const struct forge_repo *repo, const struct forge_found *found,
+                         json_t **payload, struct error *err);
     int (*react)(struct forge *forge, const struct forge_repo *repo, enum forge_subject subject, int64_t id,
                  const char *content, struct error *err);
     int (*comment_put)(struct forge *forge, const struct forge_repo *repo, int64_t number, const char *marker,

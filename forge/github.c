@@ -11,6 +11,7 @@
 #include "forge/check.h"
 #include "forge/identity.h"
 #include "forge/issue.h"
+#include "forge/missed.h"
 #include "forge/pull.h"
 
 enum {
@@ -386,6 +387,14 @@ const struct forge_ops github_ops = {
     .comment_find = github_comment_find,
     .pull_made = github_pull_made,
     .check_find = github_check_find,
+    .keeps_deliveries = github_keeps_deliveries,
+    .deliveries = github_deliveries,
+    .redeliver = github_redeliver,
+    .delivery_payload = github_delivery_payload,
+    .repositories = github_repositories,
+    .find_labelled = github_find_labelled,
+    .find_comments = github_find_comments,
+    .found_payload = github_found_payload,
     .react = github_react,
     .comment_put = github_comment_put,
     .label_add = github_label_add,

@@ -317,6 +317,14 @@ static int send_commit(struct push *push, struct error *err)
     return result == 0 && (status < 0 || session.failure.code) ? explain(&session, status, err) : result;
 }
 
+/* The answer may be lost after the server has acted; a repeated request is then refused as somebody else's move. */
+static bool has_arrived(const struct push *push)
+{
+    struct push now = *push;
+    now.there = (git_oid){0};
+    return find_there(&now, NULL) == 0 && git_oid_equal(&now.there, &push->commit);
+}
+
 static int push_commit(struct push *push, struct error *err)
 {
     if (find_there(push, err) < 0)
@@ -325,7 +333,12 @@ static int push_commit(struct push *push, struct error *err)
         return 0; /* an earlier attempt got this far */
     if (!git_oid_is_zero(&push->there) && (fetch_there(push, err) < 0 || judge(push, err) < 0))
         return -1;
-    return send_commit(push, err);
+    struct error failure = {0};
+    if (send_commit(push, &failure) == 0 || has_arrived(push))
+        return 0;
+    if (err)
+        *err = failure;
+    return -1;
 }
 
 int repo_push(struct repo *repo, const struct repo_remote *remote, const char *branch, const char *commit,

@@ -188,6 +188,8 @@ static void set_method(CURL *easy, const char *method, const struct http_request
         curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body ? request->body : "");
     }
     curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
+    /* libcurl sends a request again by itself when a connection that it had kept is closed before an answer. */
+    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, strcmp(method, "POST") == 0 ? 1L : 0L);
 }
 
 static void set_options(struct exchange *exchange, const char *url)

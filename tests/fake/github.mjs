@@ -228,8 +228,13 @@ export class FakeGitHub extends State {
         return actor;
     }
 
-    finish(request, url, operation, log, context, { status = 200, body, list, wrap }) {
+    finish(request, url, operation, log, context, { status = 200, body, list, wrap, cursor }) {
         const headers = this.headers();
+        if (cursor) {
+            const next = new URL(url);
+            next.searchParams.set('cursor', cursor);
+            headers.link = `<${next}>; rel="next"`;
+        }
         if (list) body = this.page(url, list, wrap, headers);
         for (const problem of responseProblems(operation, status, body))
             this.mistakes.push(`${operation.key}: ${problem}`);

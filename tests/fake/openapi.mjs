@@ -38,6 +38,10 @@ function resolve(node) {
         : node;
 }
 
+// An account that is a user and an enterprise at once is a slip of the description: its own schema says "or".
+github.paths['/app/installations'].get.responses[200].content['application/json'].schema.items = {
+    $ref: '#/components/schemas/installation',
+};
 toJsonSchema(github.paths);
 toJsonSchema(github.components);
 const strict = new Ajv({ strict: false, allErrors: true, logger: false });

@@ -83,7 +83,46 @@ function createToken({ gh, params, body = {} }) {
     });
 }
 
+/** Newest first, in pages that name the attempt after which the next one begins. */
+function listDeliveries({ gh, query }) {
+    const size = Number(query.per_page ?? 30);
+    const all = [...gh.attempts].reverse();
+    const start = query.cursor ? all.findIndex((one) => String(one.id) === query.cursor) + 1 : 0;
+    const part = all.slice(start, start + size);
+    return {
+        status: 200,
+        body: part.map((one) => shapes.attempt(gh, one)),
+        cursor: start + size < all.length ? part.at(-1).id : null,
+    };
+}
+
+const attemptAt = ({ gh, params }) => found(gh.attempts.find((one) => one.id === Number(params.delivery_id)));
+
+function redeliver(context) {
+    context.gh.sendAgain(attemptAt(context).delivery);
+    return { status: 202, body: {} };
+}
+
 // ---- issues and comments ----
+
+const since = (query, one) => !query.since || one.updatedAt >= Date.parse(query.since);
+
+function listIssues({ gh, repo, query }) {
+    const names = query.labels?.split(',').map((name) => name.toLowerCase()) ?? [];
+    const wanted = [...repo.issues.values()].filter(
+        (one) =>
+            ((query.state ?? 'open') === 'all' || one.state === (query.state ?? 'open')) &&
+            names.every((name) => one.labels.some((each) => each.toLowerCase() === name)) &&
+            since(query, one),
+    );
+    return { list: wanted.map((one) => shapes.issue(gh, repo, one)).reverse() };
+}
+
+function listRepositoryComments({ gh, repo, query }) {
+    const wanted = [...gh.comments.values()].filter((one) => one.repo === repo && since(query, one));
+    if (query.direction === 'desc') wanted.reverse();
+    return { list: wanted.map((one) => shapes.comment(gh, repo, one)) };
+}
 
 async function createComment(context) {
     const { gh, repo, body, actor } = context;
@@ -327,6 +366,12 @@ const at = '/repos/{owner}/{repo}';
 /** key → [needs, handler, capability that the server must have] */
 export const routes = {
     'GET /app': ['jwt', ({ gh }) => ok({ ...shapes.app(gh), installations_count: gh.installations.size })],
+    'GET /app/hook/deliveries': ['jwt', listDeliveries],
+    'GET /app/hook/deliveries/{delivery_id}': [
+        'jwt',
+        (context) => ok(shapes.attemptInFull(context.gh, attemptAt(context))),
+    ],
+    'POST /app/hook/deliveries/{delivery_id}/attempts': ['jwt', redeliver],
     'GET /app/installations': [
         'jwt',
         ({ gh }) => ({ list: [...gh.installations.values()].map((one) => shapes.installation(gh, one)) }),
@@ -369,6 +414,14 @@ export const routes = {
     [`GET ${at}/contents/{path}`]: ['contents:read', getContent],
     [`GET ${at}/git/ref/{ref}`]: ['contents:read', getRef],
 
+    [`GET ${at}/issues`]: [`${issues}:read`, listIssues],
+    [`GET ${at}/issues/comments`]: [`${issues}:read`, listRepositoryComments],
+    [`GET ${at}/issues/{issue_number}/events`]: [
+        `${issues}:read`,
+        (context) => ({
+            list: (issueAt(context).events ?? []).map((one) => shapes.labelEvent(context.gh, context.repo, one)),
+        }),
+    ],
     [`GET ${at}/issues/{issue_number}`]: [
         `${issues}:read`,
         (context) => ok(shapes.issue(context.gh, context.repo, issueAt(context))),

@@ -316,3 +316,50 @@ export function content(gh, repo, path, ref, data, sha) {
         _links: { git, self: at, html },
     };
 }
+
+export function labelEvent(gh, repo, one) {
+    const [base] = placed(gh, 'issue-event-for-issue-items', repo);
+    return {
+        ...base,
+        id: one.id,
+        node_id: `LE_${one.id}`,
+        url: `${gh.apiUrl}/repos/${repo.fullName}/issues/events/${one.id}`,
+        actor: user(gh, one.user),
+        event: one.event,
+        commit_id: null,
+        commit_url: null,
+        created_at: iso(one.at),
+        performed_via_github_app: null,
+        label: { name: one.label, color: 'ededed' },
+    };
+}
+
+/** One attempt at a delivery, as the list of an App's deliveries shows it. */
+export function attempt(gh, one) {
+    const { delivery } = one;
+    const payload = JSON.parse(delivery.body);
+    return {
+        id: one.id,
+        guid: delivery.id,
+        delivered_at: new Date(one.at).toISOString(),
+        redelivery: one.again,
+        duration: 0.1,
+        status: one.status ? (one.status < 300 ? 'OK' : 'Invalid HTTP Response') : 'failed to connect to host',
+        status_code: one.status || 502,
+        event: delivery.event,
+        action: delivery.action ?? null,
+        installation_id: payload.installation?.id ?? null,
+        repository_id: payload.repository?.id ?? null,
+        throttled_at: null,
+    };
+}
+
+export function attemptInFull(gh, one) {
+    const headers = { 'X-GitHub-Delivery': one.delivery.id, 'X-GitHub-Event': one.delivery.event };
+    return {
+        ...attempt(gh, one),
+        url: gh.webhook,
+        request: { headers, payload: JSON.parse(one.delivery.body) },
+        response: { headers: {}, payload: '' },
+    };
+}

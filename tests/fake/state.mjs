@@ -45,7 +45,7 @@ export class State {
         this.rate = { limit: 5000, remaining: 5000, used: 0, reset: Math.floor(Date.now() / 1000) + 3600 };
         for (const name of ['users', 'repositories', 'installations', 'tokens', 'comments', 'reviewComments'])
             this[name] = new Map();
-        for (const name of ['violations', 'mistakes', 'requests', 'writes', 'faults', 'deliveries']) this[name] = [];
+        for (const name of ['violations', 'mistakes', 'requests', 'writes', 'faults', 'deliveries', 'attempts']) this[name] = [];
         this.webhook = null; // where deliveries go; null: nowhere
         this.sending = Promise.resolve();
         this.root = mkdtempSync(join(tmpdir(), 'fake-github-'));
@@ -152,6 +152,7 @@ export class State {
             labels: [],
             state: 'open',
             reactions: [],
+            events: [],
             createdAt: now,
             updatedAt: now,
             pull: null,
@@ -161,6 +162,7 @@ export class State {
         for (const name of labels) {
             this.ensureLabel(repo, name);
             one.labels.push(name);
+            this.noteLabel(one, 'labeled', name, user);
         }
         this.emit('issues', 'opened', repo, user, { issue: shapes.issue(this, repo, one) });
         for (const name of labels)
@@ -173,17 +175,23 @@ export class State {
         if (!repo.labels.has(name)) repo.labels.set(name, this.newId());
     }
 
+    noteLabel(one, event, label, user) {
+        one.events?.push({ id: this.newId(), event, label, user, at: Date.now() });
+    }
+
     addLabel(repo, one, name, login = repo.owner) {
         this.ensureLabel(repo, name);
         if (one.labels.includes(name)) return;
         one.labels.push(name);
         one.updatedAt = Date.now();
+        this.noteLabel(one, 'labeled', name, login);
         this.emitLabeled('labeled', repo, one, name, login);
     }
 
     removeLabel(repo, one, name, login = repo.owner) {
         one.labels = one.labels.filter((each) => each !== name);
         one.updatedAt = Date.now();
+        this.noteLabel(one, 'unlabeled', name, login);
         this.emitLabeled('unlabeled', repo, one, name, login);
     }
 
@@ -313,7 +321,15 @@ export class State {
             status: 0,
         }));
         delivery.status = answer.status;
+        const again = this.attempts.some((one) => one.delivery === delivery);
+        this.attempts.push({ id: this.newId(), delivery, status: answer.status, again, at: Date.now() });
         return answer.status;
+    }
+
+    /** The App's owner, or the App itself, asks for another attempt at a delivery. */
+    sendAgain(delivery) {
+        delivery.askedAgain = (delivery.askedAgain ?? 0) + 1;
+        this.sending = this.sending.then(() => this.redeliver(delivery));
     }
 
     /** Waits until all deliveries made so far are sent. */

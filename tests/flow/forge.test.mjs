@@ -116,14 +116,22 @@ test("somebody else's commits on the branch are not overwritten", options, async
     );
 });
 
-test('dry_run writes nothing', options, async (t) => {
+test('dry_run writes nothing, and shows what it would have written', options, async (t) => {
     const w = await world(t, {
         config: (config) => ({ forges: config.forges.map((one) => ({ ...one, dry_run: true })) }),
     });
     w.ask();
-    await w.ended();
+    const [job] = await w.ended();
     assert.deepEqual(
         w.gh.writes.filter((one) => !one.key.includes('access_tokens')),
         [],
     );
+    assert.equal(job.outcome, 'proven');
+    const { effects } = JSON.parse((await w.assay.command('show', String(job.id), '--json')).out);
+    assert.deepEqual(effects.map((one) => one.kind).sort(), ['branch', 'check', 'comment', 'pull']);
+    assert.deepEqual([...new Set(effects.map((one) => one.state))], ['dry']);
+    const [pull] = effects.find((one) => one.kind === 'pull').would_send;
+    assert.deepEqual([pull.method, pull.path, pull.body.base], ['POST', '/repos/octo/shop/pulls', 'main']);
+    const shown = (await w.assay.command('show', String(job.id))).out;
+    assert.match(shown, /would POST \/repos\/octo\/shop\/pulls/);
 });

@@ -362,8 +362,8 @@ static void cancel_ends_a_waiting_job_and_asks_a_running_one(void **state)
 
 static void retry_runs_the_last_job_again_once(void **state)
 {
-    const struct exchange script[] = {WHO_WE_ARE, MAY_WRITE, EYES("/issues/comments/500"), COMMENTS, SAYS, MAY_WRITE,
-                                      SAYS_AGAIN};
+    const struct exchange script[] = {WHO_WE_ARE, MAY_WRITE, EYES("/issues/comments/500"), COMMENTS, SAYS,
+                                      MAY_WRITE,  SAYS_AGAIN};
     WORLD(world, script);
     int64_t id = add_job(world.fixture->store, "shop", "k1");
     end_job(&world, id, JOB_DONE, "needs-human");

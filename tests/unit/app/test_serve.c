@@ -173,7 +173,7 @@ static void serve_takes_deliveries_and_stops_when_asked(void **state)
     assert_int_equal(deliver(world, "first"), 202);
     pid_t pids[8];
     size_t count = children_of(world->pid, NULL, pids, 8);
-    assert_int_equal(count, 3);
+    assert_int_equal(count, 4);
     /* The delivery reaches the dispatcher. */
     struct store *store = store_of(world);
     json_int_t done = 0;
@@ -215,7 +215,7 @@ static void kill_9_of_serve_takes_all_processes_with_it(void **state)
     start_serve(world);
     pid_t pids[8];
     size_t count = children_of(world->pid, NULL, pids, 8);
-    assert_int_equal(count, 3);
+    assert_int_equal(count, 4);
     kill(world->pid, SIGKILL);
     waitpid(world->pid, NULL, 0);
     world->pid = 0;
