@@ -1,8 +1,9 @@
-/* What the catch-up remembers: how far it has looked, and what it has asked for. */
+/* What the catch-up remembers: how far it has looked, and what it has asked for. Old notes of no job go with it. */
 #include "app/base/clock.h"
 #include "app/store_internal.h"
 
-enum { MISSED_KEPT_MS = 1000 * 60 * 60 * 24 * 14 };
+/* Longer than any look goes back. */
+static const int64_t kept_ms = (int64_t)90 * 24 * 60 * 60 * 1000;
 
 struct number {
     const char *column;
@@ -17,6 +18,15 @@ static int read_number(void *context, const struct sql_row *row, struct error *e
     return 0;
 }
 
+static int forget(struct store *store, const struct catch_up_claim *wanted, struct error *err)
+{
+    int64_t before_ms = wanted->now_ms - kept_ms;
+    if (sql_run(store, "missed_forget", SQL_PARAMS(sql_text("forge", wanted->forge), sql_int("before_ms", before_ms)),
+                NULL, err) < 0)
+        return -1;
+    return sql_run(store, "effects_forget", SQL_PARAMS(sql_int("before_ms", before_ms)), NULL, err) < 0 ? -1 : 0;
+}
+
 static int claim(struct store *store, const struct catch_up_claim *wanted, int64_t *seen_ms, bool *claimed,
                  struct error *err)
 {
@@ -26,10 +36,7 @@ static int claim(struct store *store, const struct catch_up_claim *wanted, int64
                                       sql_int("now", wanted->now_ms), sql_int("next_ms", wanted->next_ms),
                                       sql_int("always", wanted->always)),
                            &(struct sql_reader){read_number, &seen}, err);
-    if (rows < 0 ||
-        sql_run(store, "missed_forget",
-                SQL_PARAMS(sql_text("forge", wanted->forge), sql_int("before_ms", wanted->now_ms - MISSED_KEPT_MS)),
-                NULL, err) < 0)
+    if (rows < 0 || forget(store, wanted, err) < 0)
         return -1;
     *claimed = rows > 0;
     *seen_ms = seen.value;

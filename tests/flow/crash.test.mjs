@@ -56,33 +56,7 @@ test('an acknowledged delivery survives a kill -9 that follows at once', options
     await endsOnce(w, issue);
 });
 
-// The instants around what is written to the forge, found by the fake: everything dies when the n-th such request
-// arrives, after it has had its effect.
-for (const match of [
-    /^POST .*\/issues\/\d+\/comments$/,
-    /^POST .*\/pulls$/,
-    /^POST .*\/check-runs$/,
-    /^PATCH .*\/check-runs\/\d+$/,
-])
-    test(`kill -9 of everything just after ${match.source}`, options, async (t) => {
-        const w = await world(t);
-        const fault = w.gh.fault({ match, end: 'stall', applied: true });
-        const issue = w.ask();
-        await until('it is written', () => fault.hits > 0);
-        await wait(100);
-        await w.assay.killAll();
-        await w.assay.start();
-        await endsOnce(w, issue);
-    });
-
-test('kill -9 of everything just after the push', options, async (t) => {
-    const w = await world(t);
-    const issue = w.ask();
-    await until('the branch is there', () => w.gh.writes.some((one) => one.key === 'PUSH'));
-    await w.assay.killAll();
-    await w.assay.start();
-    await endsOnce(w, issue);
-});
+// The instants around each effect on the forge: effects.test.mjs.
 
 test('kill -9 at random instants', options, async (t) => {
     const w = await world(t, { model: script({ implement: fenced(GOOD_CODE) }) });

@@ -30,3 +30,6 @@ RETURNING token;
 
 -- name: effect_list
 SELECT * FROM forge_effect WHERE job = :job ORDER BY first_ms, kind, key;
+
+-- name: effects_forget
+DELETE FROM forge_effect WHERE job IS NULL AND last_ms < :before_ms;

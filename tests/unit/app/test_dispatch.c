@@ -80,6 +80,7 @@ static void deliver_aged(struct world *world, const char *event_name, const char
         .sender_id = json_int_at(json, "sender.id", 0),
         .delivery = id,
         .received_ms = clock_wall_ms() - age_ms,
+        .as_of = json_text_at(json, FORGE_FOUND_KEY ".as_of", NULL),
         .log = &world->server.log,
     };
     world->again_ms = 0;
@@ -216,6 +217,47 @@ static void a_later_label_starts_again_once_the_job_has_ended(void **state)
     assert_string_equal(world.note, "same as job 2");
     send_issue(&world, "labeled", "assay", "mia", "Another text", "2026-11-21T10:00:01Z");
     assert_string_equal(world.note, "job 3");
+    world_close(&world);
+}
+
+/* The same, found in the repository afterwards. */
+static void find_issue(struct world *world, const char *body, const char *time)
+{
+    AUTO_FREE char *payload = issue_event("labeled", "assay", "mia", body, time);
+    AUTO_FREE char *found = text_format("%.*s, \"" FORGE_FOUND_KEY "\": {\"as_of\": \"2026-11-21T12:00:00Z\"}}",
+                                        (int)strlen(payload) - 1, payload);
+    deliver(world, "issues", found);
+}
+
+static void a_label_found_afterwards_is_its_webhooks_request_whatever_the_text(void **state)
+{
+    const struct exchange script[] = {MAY_WRITE, EYES("/issues/7"), MAY_WRITE, MAY_WRITE, MAY_WRITE};
+    WORLD(world, script);
+    find_issue(&world, "Edited since", "2026-11-21T08:00:01Z");
+    assert_string_equal(world.note, "job 1");
+    struct job job = job_of(&world, 1);
+    assert_string_equal(json_text_at(job.request, "text_as_of", ""), "2026-11-21T12:00:00Z");
+    job_release(&job);
+    send_issue(&world, "opened", "assay", "mia", "Make a slug", "2026-11-21T08:00:00Z");
+    assert_string_equal(world.note, "same as job 1");
+    end_job(&world, 1, JOB_DONE, "proven");
+    send_issue(&world, "labeled", "assay", "mia", "Make a slug", "2026-11-21T08:00:00Z");
+    assert_string_equal(world.note, "same as job 1");
+    find_issue(&world, "Edited since", "2026-11-21T09:30:00Z"); /* it was put on once more */
+    assert_string_equal(world.note, "job 2");
+    world_close(&world);
+}
+
+static void a_command_that_was_found_before_its_webhook_came_is_obeyed_once(void **state)
+{
+    const struct exchange script[] = {WHO_WE_ARE, MAY_WRITE, EYES("/issues/comments/500")};
+    WORLD(world, script);
+    struct said said = {.author = "mia", .body = "/generate"};
+    say_aged(&world, said, "found:octo/shop:comment:500", 0);
+    assert_string_equal(world.note, "/generate job 1");
+    say_aged(&world, said, "d-1", 0);
+    assert_string_equal(world.note, "ignored: it has come in another way before");
+    assert_int_equal(count_jobs(&world), 1);
     world_close(&world);
 }
 
@@ -509,6 +551,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(opened_and_labeled_make_one_job),
         TEST(a_later_label_starts_again_once_the_job_has_ended),
+        TEST(a_label_found_afterwards_is_its_webhooks_request_whatever_the_text),
+        TEST(a_command_that_was_found_before_its_webhook_came_is_obeyed_once),
         TEST(a_label_counts_only_with_write_permission),
         TEST(other_labels_and_actions_start_nothing),
         TEST(generate_adds_the_comment_to_the_issue),

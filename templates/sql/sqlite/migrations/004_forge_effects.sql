@@ -18,4 +18,4 @@ CREATE TABLE forge_effect (
     PRIMARY KEY (forge, owner, repo, kind, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX forge_effect_job ON forge_effect (job, first_ms) WHERE job IS NOT NULL;
-CREATE INDEX forge_effect_open ON forge_effect (last_ms) WHERE state IN ('intended', 'unknown');
+CREATE INDEX forge_effect_old ON forge_effect (last_ms) WHERE job IS NULL; -- what no job takes with it goes by age
