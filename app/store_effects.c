@@ -79,7 +79,8 @@ static int begin(struct store *store, const struct effect_row *wanted, struct ef
                  struct error *err)
 {
     bool found;
-    if (store_effect_find(store, wanted, before, &found, err) < 0)
+    if (sql_run(store, "effect_lock", SQL_PARAMS(IDENTITY(wanted)), NULL, err) < 0 ||
+        store_effect_find(store, wanted, before, &found, err) < 0)
         return -1;
     if (found && strcmp(before->state, "done") == 0)
         return 0;

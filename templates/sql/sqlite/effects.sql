@@ -1,5 +1,9 @@
 -- :fence is NULL for a handle that is not fenced (store_fence); :job is 0 for an effect of no job.
 
+-- SQLite has one writer at a time; elsewhere whoever begins the same effect waits here.
+-- name: effect_lock
+SELECT :forge || :owner || :repo || :kind || :key IS NULL AS locked;
+
 -- name: effect_get
 SELECT * FROM forge_effect
 WHERE forge = :forge AND owner = :owner AND repo = :repo AND kind = :kind AND key = :key;

@@ -154,5 +154,5 @@ int main(void)
         cmocka_unit_test(a_label_counts_when_it_was_put_on_last_and_lately),
         cmocka_unit_test(comments_of_bots_edited_and_older_ones_are_passed_over),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_ON_BOTH(tests);
 }

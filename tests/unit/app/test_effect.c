@@ -376,5 +376,5 @@ int main(void)
         TEST(another_deliverys_effect_is_known_as_such),
         TEST(the_documentation_names_every_kind_with_how_it_is_found),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_ON_BOTH(tests);
 }
