@@ -131,7 +131,7 @@ static void a_hangup_puts_a_new_configuration_in_force_and_refuses_nothing(void 
     assert_int_equal(status, 401); /* it is known now; the signature is missing */
     assert_int_equal(deliver(world, "gone"), 404);
     pid_t pids[8];
-    while (children_of(world->pid, NULL, pids, 8) != 3 && clock_monotonic_ms() < end)
+    while (children_of(world->pid, NULL, pids, 8) != 4 && clock_monotonic_ms() < end)
         clock_sleep_ms(20);
     assert_int_equal(children_of(world->pid, NULL, pids, 8), 3);
     stop_serve(world);
