@@ -133,7 +133,7 @@ static void a_hangup_puts_a_new_configuration_in_force_and_refuses_nothing(void 
     pid_t pids[8];
     while (children_of(world->pid, NULL, pids, 8) != 4 && clock_monotonic_ms() < end)
         clock_sleep_ms(20);
-    assert_int_equal(children_of(world->pid, NULL, pids, 8), 3);
+    assert_int_equal(children_of(world->pid, NULL, pids, 8), 4);
     stop_serve(world);
 }
 
