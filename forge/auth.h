@@ -27,8 +27,9 @@ int auth_jwt(const struct auth *auth, int64_t now_ms, struct secret *out, struct
 /* Our clock is off by so much from the server's (theirs minus ours): later JWTs are dated by theirs. */
 void auth_set_skew(struct auth *auth, int64_t skew_ms);
 
-/* The token for a repository (one without a name: for the list of its installation's repositories): the installation's (asked for when there is none with ten minutes to live), or the
- * fixed one. Borrowed from `auth` until the next call. */
+/* The token for a repository (one without a name: for the list of its installation's repositories): the installation's
+ * (asked for when there is none with ten minutes to live), or the fixed one. Borrowed from `auth` until the next call.
+ */
 const char *auth_token(struct forge *forge, const struct forge_repo *repo, struct error *err);
 
 /* Drops the repository's token: the server has refused it. True when there was one. */
