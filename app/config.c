@@ -110,8 +110,8 @@ int config_set_defaults(struct config *config)
             },
         .catch_up =
             {
-                .deliveries_ms = 10 * 60 * 1000,
-                .repositories_ms = 60 * 60 * 1000,
+                .deliveries_ms =
+                    10 * 60 * 1000, /* `repositories` is off: it needs a token for more than one repository */
                 .back_ms = (int64_t)72 * 60 * 60 * 1000,
             },
     };

@@ -25,7 +25,7 @@ struct limits_config {
 /* What webhooks have not told: how often the forges are asked (app/catch_up.h). */
 struct catch_up_config {
     int64_t deliveries_ms;   /* `deliveries`, default 10 min; 0: never */
-    int64_t repositories_ms; /* `repositories`, default 1 h; 0: never */
+    int64_t repositories_ms; /* `repositories`; 0, the default: never */
     int64_t back_ms;         /* `back`, default 72 h */
 };
 
