@@ -65,7 +65,7 @@ test('the same delivery twice, and opened with labeled, is one job', options, as
     const issue = w.ask();
     await w.gh.settled();
     assert.deepEqual(
-        w.gh.deliveries.map((one) => one.action),
+        w.gh.deliveries.map((one) => one.action).filter((action) => action !== 'created'), // our own comment
         ['opened', 'labeled'],
     );
     for (const delivery of [...w.gh.deliveries]) assert.equal(await w.gh.redeliver(delivery), 202);

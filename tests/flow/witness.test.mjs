@@ -50,8 +50,9 @@ test('with no samples the tests are locked as they were written', options, async
         config: () => ({ limits: { samples: 0 } }),
         model: script({ tests: fenced(`${GOOD_TESTS}\n\n${WRONG}`) }),
     });
-    w.ask();
+    const issue = w.ask();
     const [job] = await w.ended();
     assert.equal(job.outcome, 'needs-human');
-    assert.match(w.model.of('implement')[0].prompt, /test_underscores/);
+    assert.equal(w.model.of('implement').length, 1);
+    assert.match(w.said(issue).join('\n'), /test_underscores/, 'the wrong test is what fails');
 });
