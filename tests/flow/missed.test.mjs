@@ -49,7 +49,7 @@ test('asking again in vain: it is read from the list', options, async (t) => {
 });
 
 test('no delivery was ever made: labels and commands are found in the repository', options, async (t) => {
-    const w = await world(t);
+    const w = await world(t, { config: { catch_up: { repositories: '10m' } } }); // so: at each start
     const plain = w.gh.openIssue(w.repo, { ...SPEC, user: 'mia' });
     await w.answered(plain); // and with it the first look is behind us
     await until('the first look is over', () => w.gh.requests.some((one) => /\/issues$/.test(one.path)));
