@@ -170,6 +170,9 @@ int store_job_finish(struct store *store, int64_t id, enum job_state state, cons
                      struct error *err);
 int store_job_cancel(struct store *store, int64_t id, bool *was_running,
                      struct error *err); /* running: asks; waiting: ends; ended: ERROR_CONFLICT */
+/* The jobs that run for this worker and were asked to stop: the first `max`, one question for all. */
+int store_jobs_to_cancel(struct store *store, const char *worker, int64_t ids[], size_t max, size_t *count,
+                         struct error *err);
 /* A new run of an ended (or waiting) job: back to queued with the attempt count reset; `fresh_start` forgets its
  * journal's stages (money spent stays counted). `request`: replaces the stored one, or NULL. ERROR_CONFLICT when it is
  * queued or running. */

@@ -384,7 +384,33 @@ int store_job_cancel(struct store *store, int64_t id, bool *was_running, struct 
     int status = sql_begin(store, err) < 0 ? -1 : cancel(store, id, &running, err);
     if (sql_end(store, status, err) < 0)
         return -1;
+    if (running)
+        sql_wake(store, STORE_NEWS_JOB); /* its worker */
     *was_running = running;
+    return 0;
+}
+
+struct id_list {
+    int64_t *ids;
+    size_t count;
+};
+
+static int list_id(void *context, const struct sql_row *row, struct error *err)
+{
+    (void)err;
+    struct id_list *list = context;
+    list->ids[list->count++] = row_int(row, "id");
+    return 0;
+}
+
+int store_jobs_to_cancel(struct store *store, const char *worker, int64_t ids[], size_t max, size_t *count,
+                         struct error *err)
+{
+    struct id_list list = {.ids = ids};
+    if (sql_run(store, "jobs_to_cancel", SQL_PARAMS(sql_text("worker", worker), sql_int("max", (int64_t)max)),
+                &(struct sql_reader){list_id, &list}, err) < 0)
+        return error_wrap(err, "look for jobs to stop");
+    *count = list.count;
     return 0;
 }
 

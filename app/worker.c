@@ -4,39 +4,35 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "app/attempt.h"
 #include "app/base/clock.h"
-#include "app/base/digest.h"
 #include "app/base/fs.h"
 #include "app/cli.h"
 #include "app/config.h"
 #include "app/source.h"
 #include "app/stop.h"
+#include "app/worker_home.h"
 
 enum {
     TICK_MS = 200,
     LEASE_MS = 30 * 1000,
     EXTEND_MS = 5 * 1000,  /* between two heartbeats */
-    LOOK_MS = 600,         /* between two looks for a wish to cancel */
+    LOOK_MS = 400,         /* between two looks for a wish to cancel, where nobody tells of one */
     CLAIM_MS = 2 * 1000,   /* between two looks for a job where somebody tells of new ones, and the message was lost */
     RECOVER_MS = 5 * 1000, /* between two looks for jobs of dead workers */
     GRACE_MS = 20 * 1000,  /* from SIGTERM to SIGKILL: time to say goodbye on the forge */
+    CANCEL_GRACE_MS = 800, /* the same when a person has asked: two seconds for all of it, from their word */
     DRAIN_MS = 3 * 1000,   /* how long a running job may go on when the worker is stopped: it loses one stage at most */
     DRAIN_GRACE_MS = 6 * 1000,
     BURY_MS = 3 * 60 * 1000,
     BURIALS_MAX = 3, /* tries */
-    NAME_MAX_BYTES = 128,
-    ID_BYTES = 12, /* of a name, after the host's */
 };
 
 /* One job that is being carried out (or buried). */
@@ -49,8 +45,8 @@ struct slot {
     enum worker_cause cause;
     bool lost; /* the job is not ours any more */
     struct worker_verdict verdict;
-    int burials;                                     /* how often its end was to be told on the forge */
-    int64_t started_ms, extend_ms, look_ms, kill_ms; /* monotonic: when it began, when each is due; 0: never */
+    int burials;                            /* how often its end was to be told on the forge */
+    int64_t started_ms, extend_ms, kill_ms; /* monotonic: when it began, when each is due; 0: never */
 };
 
 struct worker {
@@ -59,12 +55,12 @@ struct worker {
     struct log log;
     struct store *store;
     struct stop stop;
-    int lock;
-    char name[NAME_MAX_BYTES];
+    struct worker_home home;
     struct slot *slots;
+    int64_t *cancelled; /* room for the jobs of all slots */
     size_t slot_count;
-    int64_t recover_ms, drain_ms, claim_ms; /* when each is due; monotonic */
-    bool news;                              /* there may be something to claim */
+    int64_t recover_ms, drain_ms, claim_ms, look_ms; /* when each is due; monotonic */
+    bool news;                                       /* there may be something to claim */
 };
 
 /* ---- processes ---- */
@@ -91,7 +87,6 @@ static int spawn(struct worker *worker, struct slot *slot, char *const argv[], s
     int64_t now = clock_monotonic_ms();
     slot->pid = pid;
     slot->started_ms = now;
-    slot->look_ms = now + LOOK_MS;
     slot->kill_ms = 0;
     slot->cause = CAUSE_NONE;
     log_info(&worker->log, "job %lld, attempt %d: process %d%s", (long long)slot->job, slot->attempt, (int)pid,
@@ -133,10 +128,12 @@ static void signal_group(const struct slot *slot, int number)
 
 static void end_process(struct slot *slot, enum worker_cause cause)
 {
+    static const int64_t grace_ms[] = {
+        [CAUSE_CANCELLED] = CANCEL_GRACE_MS, [CAUSE_LATE] = GRACE_MS, [CAUSE_DRAINED] = DRAIN_GRACE_MS};
     if (slot->kill_ms)
         return;
     slot->cause = cause;
-    slot->kill_ms = clock_monotonic_ms() + (cause == CAUSE_DRAINED ? DRAIN_GRACE_MS : GRACE_MS);
+    slot->kill_ms = clock_monotonic_ms() + grace_ms[cause];
     signal_group(slot, SIGTERM);
 }
 
@@ -213,7 +210,7 @@ static void settle(struct worker *worker, struct slot *slot)
     struct error err = {0};
     bool cancel;
     int status = slot->lost ? error_set(&err, ERROR_CONFLICT, "lost")
-                            : store_job_extend(worker->store, slot->job, worker->name,
+                            : store_job_extend(worker->store, slot->job, worker->home.name,
                                                store_now_ms(worker->store) + LEASE_MS, &cancel, &err);
     if (status < 0 && err.code == ERROR_CONFLICT) {
         log_info(&worker->log, "job %lld: process ended", (long long)slot->job);
@@ -245,7 +242,7 @@ static void extend(struct worker *worker, struct slot *slot, int64_t now)
     struct error err = {0};
     bool cancel = false;
     slot->extend_ms = now + EXTEND_MS;
-    if (store_job_extend(worker->store, slot->job, worker->name, store_now_ms(worker->store) + LEASE_MS, &cancel,
+    if (store_job_extend(worker->store, slot->job, worker->home.name, store_now_ms(worker->store) + LEASE_MS, &cancel,
                          &err) == 0)
         return;
     log_warn(&worker->log, "%s", err.message);
@@ -260,24 +257,11 @@ static void extend(struct worker *worker, struct slot *slot, int64_t now)
     job_release(&job);
 }
 
-static void look_for_cancel(struct worker *worker, struct slot *slot, int64_t now)
-{
-    struct job job;
-    slot->look_ms = now + LOOK_MS;
-    if (slot->burials || store_job_get(worker->store, slot->job, &job, NULL) < 0)
-        return;
-    if (job.cancel_requested && job.state == JOB_RUNNING)
-        end_process(slot, CAUSE_CANCELLED);
-    job_release(&job);
-}
-
 static void watch(struct worker *worker, struct slot *slot, int64_t now)
 {
     int64_t limit_ms = slot->burials ? BURY_MS : worker->config.limits.job_timeout_ms;
     if (now >= slot->extend_ms)
         extend(worker, slot, now);
-    if (now >= slot->look_ms)
-        look_for_cancel(worker, slot, now);
     if (now - slot->started_ms >= limit_ms)
         end_process(slot, CAUSE_LATE);
     if (worker->stop.asked > 1 || (worker->drain_ms && now >= worker->drain_ms && !slot->burials))
@@ -295,12 +279,43 @@ static void attend(struct worker *worker, struct slot *slot)
         settle(worker, slot);
 }
 
+static bool is_idle(const struct worker *worker)
+{
+    for (size_t i = 0; i < worker->slot_count; i++)
+        if (worker->slots[i].job)
+            return false;
+    return true;
+}
+
+static void cancel(struct worker *worker, int64_t job)
+{
+    for (size_t i = 0; i < worker->slot_count; i++)
+        if (worker->slots[i].job == job && worker->slots[i].pid && !worker->slots[i].burials)
+            end_process(&worker->slots[i], CAUSE_CANCELLED);
+}
+
+/* What a process leaves running when it has to be killed, a guest in the sandbox above all, dies with it: see
+ * sandbox/runtime.h. */
+static void look_for_cancels(struct worker *worker)
+{
+    struct error err = {0};
+    size_t count = 0;
+    int64_t now = clock_monotonic_ms();
+    if (now < worker->look_ms || is_idle(worker))
+        return;
+    worker->look_ms = now + LOOK_MS;
+    if (store_jobs_to_cancel(worker->store, worker->home.name, worker->cancelled, worker->slot_count, &count, &err) < 0)
+        log_error(&worker->log, "%s", err.message);
+    for (size_t i = 0; i < count; i++)
+        cancel(worker, worker->cancelled[i]);
+}
+
 /* ---- claiming ---- */
 
 static int claim(struct worker *worker, struct slot *slot, bool *found, struct error *err)
 {
     struct job job;
-    if (store_job_claim(worker->store, worker->name, store_now_ms(worker->store), LEASE_MS,
+    if (store_job_claim(worker->store, worker->home.name, store_now_ms(worker->store), LEASE_MS,
                         (int)worker->config.limits.jobs_per_repository, &job, found, err) < 0)
         return -1;
     if (!*found)
@@ -343,17 +358,10 @@ static void recover(struct worker *worker)
         log_warn(&worker->log, "%zu jobs of a dead worker are queued again", count);
 }
 
-static bool is_idle(const struct worker *worker)
-{
-    for (size_t i = 0; i < worker->slot_count; i++)
-        if (worker->slots[i].job)
-            return false;
-    return true;
-}
-
 static void loop(struct worker *worker)
 {
     while (!worker->drain_ms || !is_idle(worker)) {
+        look_for_cancels(worker);
         for (size_t i = 0; i < worker->slot_count; i++)
             if (worker->slots[i].job)
                 attend(worker, &worker->slots[i]);
@@ -361,8 +369,10 @@ static void loop(struct worker *worker)
             recover(worker);
             claim_all(worker);
         }
-        if (store_wait(worker->store, STORE_NEWS_JOB, worker->stop.fd, TICK_MS))
+        if (store_wait(worker->store, STORE_NEWS_JOB, worker->stop.fd, TICK_MS)) {
             worker->news = true;
+            worker->look_ms = 0;
+        }
         if (stop_wait(&worker->stop, 0) && !worker->drain_ms) {
             worker->drain_ms = clock_monotonic_ms() + DRAIN_MS;
             log_info(&worker->log, "stopping: no new jobs");
@@ -371,43 +381,6 @@ static void loop(struct worker *worker)
 }
 
 /* ---- starting ---- */
-
-/* One worker for a state directory, so that at its start whatever carries its name is known to be dead. */
-static int take_lock(struct worker *worker, struct error *err)
-{
-    AUTO_FREE char *path = text_format("%s/worker.lock", worker->config.state_dir);
-    if (fs_make_dirs(worker->config.state_dir, 0700, err) < 0)
-        return -1;
-    worker->lock = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
-    if (worker->lock < 0)
-        return error_system(err, errno, "open %s/worker.lock", worker->config.state_dir);
-    if (flock(worker->lock, LOCK_EX | LOCK_NB) == 0)
-        return 0;
-    log_warn(&worker->log, "another worker uses %s; waiting for its end (give this one a state_dir of its own?)",
-             worker->config.state_dir);
-    while (flock(worker->lock, LOCK_EX | LOCK_NB) < 0)
-        if (stop_wait(&worker->stop, TICK_MS))
-            return error_set(err, ERROR_CANCELLED, "stopped while another worker used the state directory");
-    return 0;
-}
-
-/* A name that outlives restarts and that no other machine has: one that a copied disk has brought along from another
- * host is not ours. */
-static int take_name(struct worker *worker, struct error *err)
-{
-    AUTO_FREE char *path = text_format("%s/worker-id", worker->config.state_dir);
-    AUTO_BUF struct buf text = BUF_INIT(NAME_MAX_BYTES - 1);
-    char host[64] = "host";
-    char id[RANDOM_ID_SIZE];
-    gethostname(host, sizeof host - 1);
-    snprintf(worker->name, sizeof worker->name, "%.60s-%.*s", host, ID_BYTES, random_id(id));
-    bool kept = path && fs_exists(path) && fs_read(path, &text, NULL) == 0;
-    if (kept && text.len == strlen(worker->name) && memcmp(text.data, worker->name, text.len - ID_BYTES) == 0) {
-        snprintf(worker->name, sizeof worker->name, "%s", buf_text(&text));
-        return 0;
-    }
-    return fs_write_atomic(path, worker->name, strlen(worker->name), 0600, err);
-}
 
 /* Jobs that ran under our name when we died need not wait for their lease to pass. */
 static int release_own(struct worker *worker, struct error *err)
@@ -421,7 +394,7 @@ static int release_own(struct worker *worker, struct error *err)
     for (size_t i = 0; i < count; i++) {
         struct error other = {0};
         bool cancel;
-        if (store_job_extend(worker->store, jobs[i].id, worker->name, now - 1, &cancel, &other) == 0)
+        if (store_job_extend(worker->store, jobs[i].id, worker->home.name, now - 1, &cancel, &other) == 0)
             log_info(&worker->log, "job %lld was ours when the worker died", (long long)jobs[i].id);
     }
     jobs_free(jobs, count);
@@ -442,13 +415,15 @@ static void remove_dead_workspaces(struct worker *worker)
 static int worker_open(struct worker *worker, struct error *err)
 {
     if (config_load(worker->config_path, 0, &worker->config, err) < 0 || stop_watch(&worker->stop, err) < 0 ||
-        take_lock(worker, err) < 0 || take_name(worker, err) < 0)
+        worker_home_open(&worker->home, worker->config.state_dir, &worker->stop, &worker->log, err) < 0)
         return -1;
     worker->slot_count = (size_t)worker->config.workers;
     worker->slots = calloc(worker->slot_count, sizeof *worker->slots);
-    worker->store = worker->slots ? store_open(worker->config.database, err) : NULL;
+    worker->cancelled = calloc(worker->slot_count, sizeof *worker->cancelled);
+    bool room = worker->slots && worker->cancelled;
+    worker->store = room ? store_open(worker->config.database, err) : NULL;
     if (!worker->store)
-        return worker->slots ? -1 : error_set(err, ERROR_INTERNAL, "start the worker: out of memory");
+        return room ? -1 : error_set(err, ERROR_INTERNAL, "start the worker: out of memory");
     remove_dead_workspaces(worker);
     return release_own(worker, err);
 }
@@ -458,16 +433,16 @@ static void worker_close(struct worker *worker)
     if (worker->store)
         store_close(worker->store);
     free(worker->slots);
+    free(worker->cancelled);
     stop_release(&worker->stop);
-    if (worker->lock >= 0)
-        close(worker->lock);
+    worker_home_close(&worker->home);
     config_release(&worker->config);
 }
 
 int cli_work(int argc, char **argv, struct error *err)
 {
     static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {0}};
-    struct worker worker = {.log = log_open("worker"), .stop = {.fd = -1}, .lock = -1};
+    struct worker worker = {.log = log_open("worker"), .stop = {.fd = -1}, .home = {.lock = -1}};
     if (cli_wants_help(argc, argv))
         return 0;
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
@@ -477,7 +452,7 @@ int cli_work(int argc, char **argv, struct error *err)
     }
     int status = worker_open(&worker, err);
     if (status == 0) {
-        log_info(&worker.log, "ready: %s, %zu jobs at once", worker.name, worker.slot_count);
+        log_info(&worker.log, "ready: %s, %zu jobs at once", worker.home.name, worker.slot_count);
         loop(&worker);
         log_info(&worker.log, "stopped");
     }

@@ -42,7 +42,7 @@ const tokens = (text) => Math.ceil(text.length / 4);
 export class FakeModel {
     constructor(handler = () => 'hello') {
         this.handler = handler;
-        this.requests = []; // {role, n, system, prompt, body, at}
+        this.requests = []; // {role, n, system, prompt, body, at, closed: when the connection was, by whomever}
         this.violations = [];
         this.counts = new Map();
     }
@@ -99,6 +99,9 @@ export class FakeModel {
                 .map((one) => textOf(one.content))
                 .join('\n'),
         };
+        response.on('close', () => {
+            asked.closed = Date.now();
+        });
         this.requests.push(asked);
         const said = await this.handler(asked);
         await answer(response, dialect, asked, typeof said === 'string' ? { text: said } : said);

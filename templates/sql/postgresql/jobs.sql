@@ -80,6 +80,9 @@ RETURNING id;
 -- name: job_cancel_running
 UPDATE job SET cancel_requested = 1 WHERE id = :id AND state = 'running' RETURNING id;
 
+-- name: jobs_to_cancel
+SELECT id FROM job WHERE state = 'running' AND lease_owner = :worker AND cancel_requested = 1 ORDER BY id LIMIT :max;
+
 -- name: job_cancel_waiting
 UPDATE job SET state = 'cancelled', reason = 'cancelled before it ran', ended_ms = :now
 WHERE id = :id AND state IN ('queued', 'question')

@@ -303,6 +303,13 @@ static void a_running_job_is_asked_to_stop_and_a_waiting_one_is_ended(void **sta
     bool cancel = false;
     NEEDS(store_job_extend(store, runs, "w", 3000, &cancel, &err), &err);
     assert_true(cancel);
+    int64_t ids[4] = {0};
+    size_t count = 0;
+    NEEDS(store_jobs_to_cancel(store, "w", ids, 4, &count, &err), &err);
+    assert_int_equal(count, 1);
+    assert_int_equal(ids[0], runs);
+    NEEDS(store_jobs_to_cancel(store, "another", ids, 4, &count, &err), &err);
+    assert_int_equal(count, 0);
     NEEDS(store_job_cancel(store, waits, &flag, &err), &err);
     assert_false(flag);
     struct job job = {0};

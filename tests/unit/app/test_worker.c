@@ -13,7 +13,7 @@
 #include "app/cli.h"
 #include "store_fixture.h"
 
-enum { PATIENCE_MS = 15 * 1000 };
+enum { PATIENCE_MS = 15 * 1000, CANCEL_WITHIN_MS = 2000 };
 
 #define STORE_VARIABLE "ASSAY_TEST_STORE"
 
@@ -55,6 +55,12 @@ static int play_hang(struct part *part)
     return 1;
 }
 
+static int play_deaf(struct part *part)
+{
+    signal(SIGTERM, SIG_IGN);
+    return play_hang(part);
+}
+
 static int play_hang_once(struct part *part)
 {
     return part->job.attempt == 1 ? play_hang(part) : play_finish(part);
@@ -64,9 +70,10 @@ static const struct {
     const char *key;
     int (*play)(struct part *part);
     bool burial_fails;
-} parts[] = {{"finish", play_finish, false},       {"crash", play_crash, false}, {"crash once", play_crash_once, false},
-             {"outside", play_outside, false},     {"hang", play_hang, false},   {"hang once", play_hang_once, false},
-             {"crash, unburied", play_crash, true}};
+} parts[] = {
+    {"finish", play_finish, false},   {"crash", play_crash, false},         {"crash once", play_crash_once, false},
+    {"outside", play_outside, false}, {"hang", play_hang, false},           {"hang once", play_hang_once, false},
+    {"deaf", play_deaf, false},       {"crash, unburied", play_crash, true}};
 
 static const char *option(int argc, char **argv, const char *name)
 {
@@ -276,20 +283,34 @@ static void what_is_outside_is_waited_for(void **state)
     shop_close(&shop);
 }
 
-static void a_cancelled_job_is_stopped(void **state)
+static void cancel_and_await(void **state, const char *key)
 {
     struct shop shop;
     struct error err = {0};
     bool was_running = false;
     shop_open(&shop, state, "1h");
-    int64_t id = add_job(shop.fixture->store, "shop", "hang");
+    int64_t id = add_job(shop.fixture->store, "shop", key);
     pid_t pid = await_pid(&shop, id);
+    int64_t begin_ms = clock_monotonic_ms();
     NEEDS(store_job_cancel(shop.fixture->store, id, &was_running, &err), &err);
     assert_true(was_running);
     struct job job = await(&shop, id, JOB_CANCELLED, 1);
     job_release(&job);
     await_death(pid);
+    int64_t took_ms = clock_monotonic_ms() - begin_ms;
+    print_message("%s: %lld ms\n", key, (long long)took_ms);
+    assert_in_range(took_ms, 0, CANCEL_WITHIN_MS);
     shop_close(&shop);
+}
+
+static void a_cancelled_job_is_stopped_within_two_seconds(void **state)
+{
+    cancel_and_await(state, "hang");
+}
+
+static void a_cancelled_job_that_does_not_listen_is_killed_as_soon(void **state)
+{
+    cancel_and_await(state, "deaf");
 }
 
 static void a_job_past_its_deadline_is_stopped(void **state)
@@ -419,7 +440,8 @@ int main(int argc, char **argv)
         TEST(a_second_crash_needs_a_person_who_is_told),
         TEST(a_job_ends_even_when_nobody_can_be_told),
         TEST(what_is_outside_is_waited_for),
-        TEST(a_cancelled_job_is_stopped),
+        TEST(a_cancelled_job_is_stopped_within_two_seconds),
+        TEST(a_cancelled_job_that_does_not_listen_is_killed_as_soon),
         TEST(a_job_past_its_deadline_is_stopped),
         TEST(a_stopped_worker_puts_its_jobs_back),
         TEST(a_killed_worker_takes_its_jobs_along_and_the_next_one_goes_on),
