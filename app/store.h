@@ -126,6 +126,7 @@ struct job {
     char *reason;  /* one line; "" when there is nothing to say */
     int attempt;   /* 1 for the first */
     int64_t fence; /* grows with every claim: whose claim it is (store_fence_claim) */
+    bool urgent;   /* a person waits for it: goes before fresh work (store_job_claim) */
     bool cancel_requested;
     json_t *published; /* what exists on the forge: {comment_id, check_id, branch, head, pull, pull_url, label…}; never
                           NULL */
@@ -138,7 +139,7 @@ struct job {
 void job_release(struct job *job);
 
 /* Adds a job unless one with the same request_key exists; then *id is that one's and *fresh is false. Fields used:
- * forge…request, triggered_ms. */
+ * forge…request, triggered_ms, urgent. */
 int store_job_add(struct store *store, const struct job *job, int64_t *id, bool *fresh, struct error *err);
 int store_job_get(struct store *store, int64_t id, struct job *out, struct error *err); /* ERROR_NOT_FOUND */
 
@@ -153,8 +154,10 @@ int store_jobs(struct store *store, const struct job_filter *filter, struct job 
                struct error *err);
 void jobs_free(struct job *jobs, size_t count);
 
-/* Claims the oldest queued job that is due and whose repository has fewer than `per_repository` running; marks it
- * running, attempt + 1, leased to `worker` until now + lease. */
+/* Claims a queued job that is due and whose repository has fewer than `per_repository` running; marks it running,
+ * attempt + 1, leased to `worker` until now + lease. Which one: what a person waits for before fresh work, but of four
+ * claims one at least is for fresh work; then the account that had its turn longest ago, its repository that had, and
+ * that one's oldest. */
 int store_job_claim(struct store *store, const char *worker, int64_t now_ms, int64_t lease_ms, int per_repository,
                     struct job *out, bool *found, struct error *err);
 /* Heartbeat; ERROR_CONFLICT when the lease is no longer this worker's. *cancel is set when a person asked to stop. */
@@ -173,9 +176,9 @@ int store_job_cancel(struct store *store, int64_t id, bool *was_running,
 /* The jobs that run for this worker and were asked to stop: the first `max`, one question for all. */
 int store_jobs_to_cancel(struct store *store, const char *worker, int64_t ids[], size_t max, size_t *count,
                          struct error *err);
-/* A new run of an ended (or waiting) job: back to queued with the attempt count reset; `fresh_start` forgets its
- * journal's stages (money spent stays counted). `request`: replaces the stored one, or NULL. ERROR_CONFLICT when it is
- * queued or running. */
+/* A new run of an ended (or waiting) job, urgent: back to queued with the attempt count reset; `fresh_start` forgets
+ * its journal's stages (money spent stays counted). `request`: replaces the stored one, or NULL. ERROR_CONFLICT when it
+ * is queued or running. */
 int store_job_again(struct store *store, int64_t id, const json_t *request, bool fresh_start, struct error *err);
 int store_job_publish(struct store *store, int64_t id, const char *key, json_t *value,
                       struct error *err); /* sets one key; value is borrowed */

@@ -109,6 +109,19 @@ int sql_out_of_memory(struct error *err);
 /* A JSON column's text, heap; ERROR_LIMIT for one that row_json() would refuse. */
 char *sql_json(const json_t *value, struct error *err);
 
+/* Held to the end of a transaction that changes whose turn it is, and taken before it changes a job. */
+int turns_lock(struct store *store, struct error *err);
+/* A job has come into line. */
+int turn_wait(struct store *store, int64_t id, struct error *err);
+
+/* Readers: the column `id`, as an int64_t, and appended to a struct id_list (whose items are freed by the caller). */
+struct id_list {
+    int64_t *ids;
+    size_t count;
+};
+int sql_read_id(void *context, const struct sql_row *row, struct error *err);
+int sql_list_id(void *context, const struct sql_row *row, struct error *err);
+
 /* Why a write found no row to change: ERROR_NOT_FOUND without such a job, else ERROR_CONFLICT. Returns -1. */
 int job_refused(struct store *store, int64_t id, const char *doing, struct error *err);
 

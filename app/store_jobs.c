@@ -91,6 +91,7 @@ static void read_numbers(const struct sql_row *row, struct job *job)
         *numbers[i].to = row_int(row, numbers[i].name);
     job->on_pull = row_int(row, "on_pull") != 0;
     job->attempt = (int)row_int(row, "attempt");
+    job->urgent = row_int(row, "urgent") != 0;
     job->cancel_requested = row_int(row, "cancel_requested") != 0;
     job->cost_usd = row_real(row, "cost_usd");
 }
@@ -172,7 +173,7 @@ int job_refused(struct store *store, int64_t id, const char *doing, struct error
 
 /* ---- adding ---- */
 
-static int read_id(void *context, const struct sql_row *row, struct error *err)
+int sql_read_id(void *context, const struct sql_row *row, struct error *err)
 {
     (void)err;
     *(int64_t *)context = row_int(row, "id");
@@ -182,16 +183,21 @@ static int read_id(void *context, const struct sql_row *row, struct error *err)
 static int add(struct store *store, const struct job *job, const char *request, int64_t *id, bool *fresh,
                struct error *err)
 {
-    struct sql_reader reader = {read_id, id};
-    int64_t rows = sql_run(store, "job_add",
-                           SQL_PARAMS(sql_text("forge", job->forge), sql_text("owner", job->owner),
-                                      sql_text("repo", job->repo), sql_int("installation", job->installation),
-                                      sql_int("number", job->number), sql_int("on_pull", job->on_pull),
-                                      sql_text("kind", job->kind), sql_text("request_key", job->request_key),
-                                      sql_text("title", job->title ? job->title : ""), sql_text("request", request),
-                                      sql_int("now", store_now_ms(store)), sql_int("triggered_ms", job->triggered_ms)),
-                           &reader, err);
+    struct sql_reader reader = {sql_read_id, id};
+    if (turns_lock(store, err) < 0)
+        return -1;
+    int64_t rows =
+        sql_run(store, "job_add",
+                SQL_PARAMS(sql_text("forge", job->forge), sql_text("owner", job->owner), sql_text("repo", job->repo),
+                           sql_int("installation", job->installation), sql_int("number", job->number),
+                           sql_int("on_pull", job->on_pull), sql_text("kind", job->kind),
+                           sql_text("request_key", job->request_key), sql_text("title", job->title ? job->title : ""),
+                           sql_text("request", request), sql_int("now", store_now_ms(store)),
+                           sql_int("triggered_ms", job->triggered_ms), sql_int("urgent", job->urgent)),
+                &reader, err);
     *fresh = rows > 0;
+    if (rows > 0 && turn_wait(store, *id, err) < 0)
+        return -1;
     if (rows == 0)
         rows = sql_run(store, "job_by_key", SQL_PARAMS(sql_text("request_key", job->request_key)), &reader, err);
     return rows < 0 ? -1 : 0;
@@ -214,41 +220,7 @@ int store_job_add(struct store *store, const struct job *job, int64_t *id, bool 
     return 0;
 }
 
-/* ---- claiming ---- */
-
-static int claim(struct store *store, const struct sql_value *params, size_t count, struct job *job, bool *found,
-                 struct error *err)
-{
-    int64_t id = 0;
-    if (sql_run(store, "job_claim_lock", NULL, 0, NULL, err) < 0)
-        return -1;
-    int64_t rows = sql_run(store, "job_claim", params, count, &(struct sql_reader){read_id, &id}, err);
-    if (rows > 0)
-        rows = get(store, id, job, err);
-    *found = rows > 0;
-    return rows < 0 ? -1 : 0;
-}
-
-int store_job_claim(struct store *store, const char *worker, int64_t now_ms, int64_t lease_ms, int per_repository,
-                    struct job *out, bool *found, struct error *err)
-{
-    struct job job = {0};
-    bool claimed = false;
-    int status = sql_begin(store, err);
-    if (status == 0)
-        status = claim(store,
-                       SQL_PARAMS(sql_text("worker", worker), sql_int("now", now_ms),
-                                  sql_int("until", now_ms + lease_ms), sql_int("per_repository", per_repository)),
-                       &job, &claimed, err);
-    if (sql_end(store, status, err) < 0) {
-        job_release(&job);
-        return error_wrap(err, "claim a job");
-    }
-    *found = claimed;
-    if (claimed)
-        *out = job;
-    return 0;
-}
+/* ---- while it runs ---- */
 
 static int read_cancel(void *context, const struct sql_row *row, struct error *err)
 {
@@ -292,32 +264,31 @@ static int interrupt(struct store *store, int64_t id, int64_t now_ms, struct err
                                                                                                                     : 0;
 }
 
-struct ids {
-    int64_t *items;
-    size_t count;
-};
-
-static int collect_id(void *context, const struct sql_row *row, struct error *err)
+int sql_list_id(void *context, const struct sql_row *row, struct error *err)
 {
-    struct ids *ids = context;
-    int64_t *items = reallocarray(ids->items, ids->count + 1, sizeof *items);
-    if (!items)
+    struct id_list *list = context;
+    int64_t *ids = reallocarray(list->ids, list->count + 1, sizeof *ids);
+    if (!ids)
         return sql_out_of_memory(err);
-    ids->items = items;
-    items[ids->count++] = row_int(row, "id");
+    list->ids = ids;
+    ids[list->count++] = row_int(row, "id");
     return 0;
 }
 
 static int recover(struct store *store, int64_t now_ms, size_t *count, struct error *err)
 {
-    struct ids ids = {0};
-    int64_t rows =
-        sql_run(store, "jobs_recover", SQL_PARAMS(sql_int("now", now_ms)), &(struct sql_reader){collect_id, &ids}, err);
-    int status = rows < 0 ? -1 : 0;
-    for (size_t i = 0; status == 0 && i < ids.count; i++)
-        status = interrupt(store, ids.items[i], now_ms, err);
-    *count = ids.count;
-    free(ids.items);
+    struct id_list list = {0};
+    int status = turns_lock(store, err);
+    if (status == 0 && sql_run(store, "jobs_recover", SQL_PARAMS(sql_int("now", now_ms)),
+                               &(struct sql_reader){sql_list_id, &list}, err) < 0)
+        status = -1;
+    for (size_t i = 0; status == 0 && i < list.count; i++) {
+        status = interrupt(store, list.ids[i], now_ms, err);
+        if (status == 0)
+            status = turn_wait(store, list.ids[i], err);
+    }
+    *count = list.count;
+    free(list.ids);
     return status;
 }
 
@@ -351,7 +322,7 @@ static int stop(struct store *store, int64_t id, const char *doing, const char *
 int store_job_requeue(struct store *store, int64_t id, int64_t not_before_ms, const char *reason, struct error *err)
 {
     return stop(store, id, "put back", "job_requeue",
-                SQL_PARAMS(sql_int("id", id), sql_int("not_before_ms", not_before_ms),
+                SQL_PARAMS(sql_int("id", id), sql_int("not_before_ms", not_before_ms > 0 ? not_before_ms : 1),
                            sql_text("reason", reason ? reason : ""), sql_fence(store, id)),
                 err);
 }
@@ -390,15 +361,15 @@ int store_job_cancel(struct store *store, int64_t id, bool *was_running, struct 
     return 0;
 }
 
-struct id_list {
+struct bounded_ids {
     int64_t *ids;
     size_t count;
 };
 
-static int list_id(void *context, const struct sql_row *row, struct error *err)
+static int put_id(void *context, const struct sql_row *row, struct error *err)
 {
     (void)err;
-    struct id_list *list = context;
+    struct bounded_ids *list = context;
     list->ids[list->count++] = row_int(row, "id");
     return 0;
 }
@@ -406,12 +377,22 @@ static int list_id(void *context, const struct sql_row *row, struct error *err)
 int store_jobs_to_cancel(struct store *store, const char *worker, int64_t ids[], size_t max, size_t *count,
                          struct error *err)
 {
-    struct id_list list = {.ids = ids};
+    struct bounded_ids list = {.ids = ids};
     if (sql_run(store, "jobs_to_cancel", SQL_PARAMS(sql_text("worker", worker), sql_int("max", (int64_t)max)),
-                &(struct sql_reader){list_id, &list}, err) < 0)
+                &(struct sql_reader){put_id, &list}, err) < 0)
         return error_wrap(err, "look for jobs to stop");
     *count = list.count;
     return 0;
+}
+
+static int again(struct store *store, int64_t id, const char *request, bool fresh_start, struct error *err)
+{
+    if (turns_lock(store, err) < 0 ||
+        change(store, id, "run again", "job_again", SQL_PARAMS(sql_int("id", id), sql_text("request", request)), NULL,
+               err) < 0 ||
+        turn_wait(store, id, err) < 0)
+        return -1;
+    return !fresh_start || sql_run(store, "stages_forget", SQL_PARAMS(sql_int("id", id)), NULL, err) >= 0 ? 0 : -1;
 }
 
 int store_job_again(struct store *store, int64_t id, const json_t *request, bool fresh_start, struct error *err)
@@ -419,12 +400,7 @@ int store_job_again(struct store *store, int64_t id, const json_t *request, bool
     AUTO_FREE char *text = request ? sql_json(request, err) : NULL;
     if (request && !text)
         return error_wrap(err, "run job %lld again", (long long)id);
-    int status = sql_begin(store, err);
-    if (status == 0)
-        status = change(store, id, "run again", "job_again", SQL_PARAMS(sql_int("id", id), sql_text("request", text)),
-                        NULL, err);
-    if (status == 0 && fresh_start)
-        status = sql_run(store, "stages_forget", SQL_PARAMS(sql_int("id", id)), NULL, err) < 0 ? -1 : 0;
+    int status = sql_begin(store, err) < 0 ? -1 : again(store, id, text, fresh_start, err);
     if (sql_end(store, status, err) < 0)
         return -1;
     sql_wake(store, STORE_NEWS_JOB);

@@ -91,6 +91,7 @@ int trigger_add_job(const struct trigger *trigger, const char *kind, const char 
         .title = event->title,
         .request = request,
         .triggered_ms = event->happened_ms,
+        .urgent = event->on_pull, /* somebody is at work there */
     };
     return store_job_add(trigger->store, &job, id, fresh, err);
 }

@@ -3,9 +3,9 @@
 
 -- name: job_add
 INSERT INTO job (forge, owner, repo, installation, number, on_pull, kind, request_key, title, request, created_ms,
-                 triggered_ms)
+                 triggered_ms, urgent)
 VALUES (:forge, :owner, :repo, :installation, :number, :on_pull, :kind, :request_key, :title, :request, :now,
-        :triggered_ms)
+        :triggered_ms, :urgent)
 ON CONFLICT (request_key) DO NOTHING
 RETURNING id;
 
@@ -27,25 +27,6 @@ WHERE (:forge::text IS NULL OR forge = :forge)
   AND (:state::text IS NULL OR state = :state)
 ORDER BY id DESC
 LIMIT :limit;
-
--- One claim at a time, from here to its commit: the bound for a repository needs the number of those that run to stand
--- still. What is claimed after this statement is seen by the next one.
--- name: job_claim_lock
-SELECT pg_advisory_xact_lock(1095979865, 2) IS NULL AS locked;
-
--- name: job_claim
-UPDATE job
-SET state = 'running', attempt = attempt + 1, fence = fence + 1, lease_owner = :worker, lease_until_ms = :until,
-    started_ms = CASE started_ms WHEN 0 THEN :now ELSE started_ms END
-WHERE id = (
-    SELECT id FROM job AS candidate
-    WHERE state = 'queued' AND not_before_ms <= :now
-      AND (SELECT count(*) FROM job AS busy
-           WHERE busy.state = 'running' AND busy.forge = candidate.forge AND busy.owner = candidate.owner
-             AND busy.repo = candidate.repo) < :per_repository
-    ORDER BY id LIMIT 1
-    FOR UPDATE SKIP LOCKED)
-RETURNING id;
 
 -- name: job_extend
 UPDATE job SET lease_until_ms = :until
@@ -89,7 +70,7 @@ WHERE id = :id AND state IN ('queued', 'question')
 RETURNING id;
 
 -- name: job_again
-UPDATE job SET state = 'queued', outcome = '', reason = '', attempt = 0, cancel_requested = 0, started_ms = 0,
+UPDATE job SET state = 'queued', urgent = 1, outcome = '', reason = '', attempt = 0, cancel_requested = 0, started_ms = 0,
                ended_ms = 0, not_before_ms = 0, request = coalesce(:request::text, request)
 WHERE id = :id AND state NOT IN ('queued', 'running')
 RETURNING id;

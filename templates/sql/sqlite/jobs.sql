@@ -2,9 +2,9 @@
 
 -- name: job_add
 INSERT INTO job (forge, owner, repo, installation, number, on_pull, kind, request_key, title, request, created_ms,
-                 triggered_ms)
+                 triggered_ms, urgent)
 VALUES (:forge, :owner, :repo, :installation, :number, :on_pull, :kind, :request_key, :title, :request, :now,
-        :triggered_ms)
+        :triggered_ms, :urgent)
 ON CONFLICT (request_key) DO NOTHING
 RETURNING id;
 
@@ -26,23 +26,6 @@ WHERE (:forge IS NULL OR forge = :forge)
   AND (:state IS NULL OR state = :state)
 ORDER BY id DESC
 LIMIT :limit;
-
--- The transaction has the file to itself already.
--- name: job_claim_lock
-SELECT 1 AS locked;
-
--- name: job_claim
-UPDATE job
-SET state = 'running', attempt = attempt + 1, fence = fence + 1, lease_owner = :worker, lease_until_ms = :until,
-    started_ms = CASE started_ms WHEN 0 THEN :now ELSE started_ms END
-WHERE id = (
-    SELECT id FROM job AS candidate
-    WHERE state = 'queued' AND not_before_ms <= :now
-      AND (SELECT count(*) FROM job AS busy
-           WHERE busy.state = 'running' AND busy.forge = candidate.forge AND busy.owner = candidate.owner
-             AND busy.repo = candidate.repo) < :per_repository
-    ORDER BY id LIMIT 1)
-RETURNING id;
 
 -- name: job_extend
 UPDATE job SET lease_until_ms = :until
@@ -84,7 +67,7 @@ WHERE id = :id AND state IN ('queued', 'question')
 RETURNING id;
 
 -- name: job_again
-UPDATE job SET state = 'queued', outcome = '', reason = '', attempt = 0, cancel_requested = 0, started_ms = 0,
+UPDATE job SET state = 'queued', urgent = 1, outcome = '', reason = '', attempt = 0, cancel_requested = 0, started_ms = 0,
                ended_ms = 0, not_before_ms = 0, request = coalesce(:request, request)
 WHERE id = :id AND state NOT IN ('queued', 'running')
 RETURNING id;
