@@ -37,6 +37,14 @@ static const struct yaml_field limits_fields[] = {
     {0},
 };
 
+#define THRESHOLD(member) offsetof(struct thresholds, member)
+
+static const struct yaml_field thresholds_fields[] = {
+    YAML_FIELD("coverage", YAML_NUMBER, THRESHOLD(coverage),
+               "least share of the changed lines and branches that tests run, 0 to 1", .max = 1),
+    {0},
+};
+
 #define CATCH_UP(member) offsetof(struct catch_up_config, member)
 
 static const struct yaml_field catch_up_fields[] = {
@@ -66,6 +74,8 @@ const struct yaml_field config_fields[] = {
                .fields = model_routes_fields),
     YAML_FIELD("sandbox", YAML_OBJECT, AT(sandbox), "how code is run", .fields = sandbox_config_fields),
     YAML_FIELD("limits", YAML_OBJECT, AT(limits), "bounds on work and money", .fields = limits_fields),
+    YAML_FIELD("thresholds", YAML_OBJECT, AT(thresholds), "how much evidence is enough to call a change proven",
+               .fields = thresholds_fields),
     YAML_FIELD("catch_up", YAML_OBJECT, AT(catch_up), "what webhooks have missed is looked for, at a start and then",
                .fields = catch_up_fields),
     YAML_FIELD("label", YAML_TEXT, AT(label), "the label that starts a job when it is put on an issue"),
@@ -108,6 +118,7 @@ int config_set_defaults(struct config *config)
                 .jobs_per_repository = 2,
                 .job_timeout_ms = 2 * 60 * 60 * 1000,
             },
+        .thresholds = {.coverage = 0.8},
         .catch_up =
             {
                 .deliveries_ms =

@@ -10,6 +10,7 @@
 #include "app/base/yaml.h"
 #include "forge/forge.h"
 #include "pipeline/model.h"
+#include "pipeline/pipeline.h"
 #include "sandbox/sandbox.h"
 
 struct limits_config {
@@ -43,6 +44,7 @@ struct config {
     struct model_routes routes; /* roles left out take the models in the order in which they stand (embed: none) */
     struct sandbox_config sandbox;
     struct limits_config limits;
+    struct thresholds thresholds; /* a repository may ask for others (app/policy.h) */
     struct catch_up_config catch_up;
     char *label; /* default "assay" */
 };

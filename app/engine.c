@@ -35,6 +35,7 @@ struct pipeline engine_pipeline(const struct engine *engine, const char *tree, c
                              .tree = tree,
                              .repair_rounds = engine->config->limits.repair_rounds,
                              .context_tokens = engine->config->limits.context_tokens,
+                             .thresholds = engine->config->thresholds,
                              .samples = engine->config->limits.samples,
                              .log = log};
 }

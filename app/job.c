@@ -174,6 +174,7 @@ static int run_pipeline(struct attempt *attempt, struct engine *engine, bool res
         return -1;
     struct pipeline pipeline = engine_pipeline(engine, attempt->tree, &attempt->log);
     pipeline.policy = policy_for_run(&attempt->policy);
+    policy_set_thresholds(&attempt->policy, &pipeline.thresholds);
     pipeline.journal = (struct journal){
         .context = attempt,
         .stage_begin = journal_begin,

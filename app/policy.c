@@ -2,11 +2,11 @@
 
 #include <stddef.h>
 
-#define THRESHOLD(member) (offsetof(struct repo_policy, thresholds.member) - offsetof(struct repo_policy, thresholds))
+#define THRESHOLD(member) (offsetof(struct thresholds, member))
 
 static const struct yaml_field threshold_fields[] = {
-    YAML_FIELD("coverage", YAML_NUMBER, THRESHOLD(coverage), "least share of changed lines that tests run, 0 to 1",
-               .max = 1),
+    YAML_FIELD("coverage", YAML_NUMBER, THRESHOLD(coverage),
+               "least share of changed lines and branches that tests run, 0 to 1", .max = 1),
     YAML_FIELD("mutation", YAML_NUMBER, THRESHOLD(mutation), "least share of mutants that tests find, 0 to 1",
                .max = 1),
     {0},
@@ -29,7 +29,7 @@ static const struct yaml_field fields[] = {
 
 int policy_read(const char *text, size_t len, const char *file, struct repo_policy *out, struct error *err)
 {
-    struct repo_policy policy = {0};
+    struct repo_policy policy = {.thresholds = {-1, -1}};
     if (yaml_read(text, len, file, fields, &policy, err) < 0) {
         policy_release(&policy);
         return -1;
@@ -52,18 +52,23 @@ struct policy policy_for_run(const struct repo_policy *policy)
     };
 }
 
+void policy_set_thresholds(const struct repo_policy *policy, struct thresholds *thresholds)
+{
+    if (policy->thresholds.coverage >= 0)
+        thresholds->coverage = policy->thresholds.coverage;
+    if (policy->thresholds.mutation >= 0)
+        thresholds->mutation = policy->thresholds.mutation;
+}
+
 void policy_add_unused(const struct repo_policy *policy, struct buf *names)
 {
     const struct {
         const char *key;
         bool set;
     } unused[] = {
-        {"label", policy->label != NULL},
-        {"languages", policy->languages.count > 0},
-        {"setup", policy->setup.count > 0},
-        {"thresholds", policy->thresholds.coverage > 0 || policy->thresholds.mutation > 0},
-        {"route", policy->route.count > 0},
-        {"review", policy->review.count > 0},
+        {"label", policy->label != NULL},   {"languages", policy->languages.count > 0},
+        {"setup", policy->setup.count > 0}, {"thresholds.mutation", policy->thresholds.mutation >= 0},
+        {"route", policy->route.count > 0}, {"review", policy->review.count > 0},
     };
     for (size_t i = 0; i < sizeof unused / sizeof unused[0]; i++)
         if (unused[i].set)

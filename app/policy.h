@@ -20,10 +20,8 @@ struct repo_policy {
     struct yaml_texts test;
     struct yaml_texts allowed_imports;
     struct yaml_texts forbidden_paths;
-    struct {
-        double coverage, mutation; /* shares of 1; 0: not said */
-    } thresholds;
-    struct yaml_map route; /* role → names of configured models */
+    struct thresholds thresholds; /* negative: not said */
+    struct yaml_map route;        /* role → names of configured models */
     struct yaml_texts review;
 };
 
@@ -33,6 +31,9 @@ void policy_release(struct repo_policy *policy);
 
 /* What of it a run obeys; borrows from `policy`. */
 struct policy policy_for_run(const struct repo_policy *policy);
+
+/* Replaces the thresholds that the repository sets. */
+void policy_set_thresholds(const struct repo_policy *policy, struct thresholds *thresholds);
 
 /* Appends the names of keys that are set but have no effect in this version, ", " between them; so that nobody believes
  * in a rule that is not kept. */

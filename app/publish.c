@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/annotation.h"
 #include "app/base/json.h"
 #include "app/base/markdown.h"
 #include "app/reply.h"
@@ -157,6 +158,7 @@ static int put_check(struct attempt *attempt, const struct run *run, const struc
     AUTO_FREE char *external_id = text_format("job-%lld", (long long)attempt->job.id);
     AUTO_FREE char *details_url = attempt_details_url(attempt);
     json_auto_t *extra = extra_view(attempt, run, change);
+    json_auto_t *notes = completed ? annotations_of(run) : NULL;
     AUTO_FREE char *summary = describe(run, "replies/check.mustache", extra, err);
     AUTO_FREE char *text = summary ? describe(run, "replies/check-details.mustache", extra, err) : NULL;
     int64_t id = 0;
@@ -176,6 +178,7 @@ static int put_check(struct attempt *attempt, const struct run *run, const struc
         .summary = summary,
         .text = text,
         .details_url = details_url,
+        .annotations = notes,
     };
     if (effect_check(&attempt->effects, &check, &id, err) < 0)
         return error_wrap(err, "check run");

@@ -69,6 +69,7 @@ static int mirror_open(struct attempt *attempt, const struct forge_repo *repo, s
 
 /* ---- settings ---- */
 
+/* A repository without the file has the settings of an empty one. */
 static int read_settings(struct repo *repo, const char *commit, const char *file, struct repo_policy *policy,
                          bool *found, struct error *err)
 {
@@ -76,11 +77,11 @@ static int read_settings(struct repo *repo, const char *commit, const char *file
     struct error failure = {0};
     *found = false;
     if (repo_read(repo, commit, POLICY_PATH, &text, &failure) < 0) {
-        if (failure.code == ERROR_NOT_FOUND)
-            return 0;
-        return *err = failure, -1;
+        if (failure.code != ERROR_NOT_FOUND)
+            return *err = failure, -1;
+        buf_clear(&text);
     }
-    *found = true;
+    *found = failure.code != ERROR_NOT_FOUND;
     return policy_read(buf_text(&text), text.len, file, policy, err);
 }
 

@@ -6,6 +6,7 @@
 #include "app/base/json.h"
 #include "app/base/markdown.h"
 #include "app/base/template.h"
+#include "pipeline/describe.h"
 #include "pipeline/pipeline.h"
 
 enum { DESCRIPTION_MAX = 60000 }; /* GitHub cuts a body at 65,536 characters */
@@ -17,8 +18,7 @@ static const char *result_mark(const char *result)
                                            : "\xe2\x9a\xa0\xef\xb8\x8f";
 }
 
-/* Text of others as a code span that it cannot leave; in a table a bar would end the cell. */
-static json_t *code_span(const char *text, bool in_table)
+json_t *describe_code(const char *text, bool in_table)
 {
     AUTO_BUF struct buf span = BUF_INIT(KiB(8)), cell = BUF_INIT(KiB(16));
     markdown_code(&span, text);
@@ -40,7 +40,7 @@ static json_t *criteria_rows(const struct run *run)
         size_t at;
         json_t *name;
         json_array_foreach (json_object_get(row, "tests"), at, name) {
-            json_auto_t *span = code_span(json_string_value(name), true);
+            json_auto_t *span = describe_code(json_string_value(name), true);
             buf_printf(&names, "%s%s", at ? ", " : "", json_string_value(span));
         }
         json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:s}", "criterion", json_text_at(row, "criterion", ""),
@@ -58,8 +58,9 @@ static json_t *failing_lines(const struct run *run)
     json_array_foreach (json_object_get(json_object_get(run->evidence, "red"), "tests"), index, test) {
         const char *status = json_text_at(test, "status", "");
         if (index < 60 && (strcmp(status, "failed") == 0 || strcmp(status, "error") == 0))
-            json_array_append_new(lines, json_pack("{s:o, s:s}", "id", code_span(json_text_at(test, "id", ""), false),
-                                                   "message", json_text_at(test, "message", "")));
+            json_array_append_new(lines,
+                                  json_pack("{s:o, s:s}", "id", describe_code(json_text_at(test, "id", ""), false),
+                                            "message", json_text_at(test, "message", "")));
     }
     return lines;
 }
@@ -71,7 +72,7 @@ static json_t *file_rows(const struct run *run)
         const struct change_file *file = &run->change.files[i];
         const char *by = json_string_value(json_object_get(run->files_by, file->path));
         bool mixed = file->kind == FILE_TEST && by && run->spec.example_count > 0;
-        json_array_append_new(rows, json_pack("{s:o, s:s, s:s, s:b}", "path", code_span(file->path, true), "what",
+        json_array_append_new(rows, json_pack("{s:o, s:s, s:s, s:b}", "path", describe_code(file->path, true), "what",
                                               file->kind == FILE_TEST ? "test"
                                               : file->is_new          ? "new"
                                                                       : "changed",
@@ -89,7 +90,7 @@ static json_t *attempt_rows(const struct run *run)
         json_array_append_new(rows,
                               json_pack("{s:I, s:s, s:I, s:o, s:s}", "round", json_int_at(attempt, "round", 0), "how",
                                         json_text_at(attempt, "how", ""), "count", (json_int_t)json_array_size(failing),
-                                        "first", code_span(json_text_at(first, "test", ""), true), "message",
+                                        "first", describe_code(json_text_at(first, "test", ""), true), "message",
                                         json_text_at(first, "message", "")));
     }
     return rows;
@@ -157,8 +158,8 @@ char *pipeline_describe(const struct run *run, const char *template_path, const 
         return NULL;
     }
     json_object_set_new(view, "title", json_string(run->spec.title));
-    json_object_set_new(view, "symbol", code_span(run->spec.symbol ? run->spec.symbol : "", false));
-    json_object_set_new(view, "file", code_span(run->spec.file ? run->spec.file : "", false));
+    json_object_set_new(view, "symbol", describe_code(run->spec.symbol ? run->spec.symbol : "", false));
+    json_object_set_new(view, "file", describe_code(run->spec.file ? run->spec.file : "", false));
     json_object_set_new(view, "language", json_string(run->spec.language ? run->spec.language : ""));
     json_object_set_new(view, "rows", criteria_rows(run));
     json_object_set_new(view, "red_lines", failing_lines(run));
@@ -166,6 +167,7 @@ char *pipeline_describe(const struct run *run, const char *template_path, const 
     json_object_set_new(view, "attempts", attempt_rows(run));
     set_numbers(view, run);
     set_hearing(view, run);
+    describe_evidence(view, run);
     set_flags(view, run);
     if (extra)
         json_object_update(view, (json_t *)extra);

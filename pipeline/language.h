@@ -100,10 +100,12 @@ struct language {
     char *documented;              /* a definition with its documentation; view: signature, lines[]. NULL: none */
     char *stub;                    /* a body that fails when called; view: signature. NULL: none */
     struct {
-        struct language_command test;    /* view: files[], report, tools, source_root, seconds (for one test) */
-        struct language_command cover;   /* runs tests; its report says which lines each ran: {"tests": [[id, passed]],
-                                            "lines": {path: [[first, last, [index of a test]]]}} */
-        struct language_command collect; /* lists test ids without running */
+        struct language_command test;     /* view: files[], report, tools, source_root, seconds (for one test) */
+        struct language_command cover;    /* runs tests; its report says which lines each ran: {"tests": [[id, passed]],
+                                             "lines": {path: [[first, last, [index of a test]]]}} */
+        struct language_command coverage; /* runs tests; its report says which lines and branches of the changed files
+                                             they ran (coverage.h); more view: changed (array of paths) */
+        struct language_command collect;  /* lists test ids without running */
         struct language_command lint;
         struct language_command observe; /* what a function does on inputs like its tests'; view: files, module, symbol,
                                             report, source_root; writes an array of texts */

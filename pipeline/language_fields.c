@@ -118,6 +118,7 @@ static const struct yaml_field command_fields[] = {
 static const struct yaml_field commands_fields[] = {
     COMMAND(commands.test, "test", "runs tests"),
     COMMAND(commands.cover, "cover", "runs tests and notes which lines each of them ran"),
+    COMMAND(commands.coverage, "coverage", "runs tests and notes which lines and branches of a change they ran"),
     COMMAND(commands.collect, "collect", "lists tests"),
     COMMAND(commands.lint, "lint", "finds faults"),
     COMMAND(commands.observe, "observe", "shows what a function does on inputs like those of its tests"),

@@ -24,7 +24,8 @@ static const struct stage {
     {"implement", stage_implement, "imports", "repair", "writes the code"},
     {"imports", stage_imports, "static", "report", "checks that everything imported exists and is declared"},
     {"static", stage_static, "green", "repair", "lints, formats and type-checks what the change introduced"},
-    {"green", stage_green, "report", "repair", "shows that the tests pass after the change, and nothing else broke"},
+    {"green", stage_green, "coverage", "repair", "shows that the tests pass after the change, and nothing else broke"},
+    {"coverage", stage_coverage, "report", "report", "shows which of the changed lines and branches the tests run"},
     {"repair", stage_repair, "imports", "report", "mends the code by what failed, within its rounds"},
     {"report", stage_report, "", "", "weighs the evidence and gives the outcome"},
 };

@@ -39,10 +39,17 @@ struct journal {
     bool (*cancelled)(void *context); /* asked several times a second */
 };
 
+/* How much evidence is enough for "proven"; shares of 1, 0: none is asked for. */
+struct thresholds {
+    double coverage; /* of the changed lines and branches, that tests run */
+    double mutation; /* of the mutants of changed lines, that tests find */
+};
+
 /* Means that make the outcome better and can be switched off, to measure what each is worth. */
 enum mean {
     MEAN_WITNESSES,
     MEAN_RESAMPLE,
+    MEAN_COVERAGE,
     MEAN_COUNT,
 };
 
@@ -53,6 +60,7 @@ struct pipeline {
     const char *tools; /* folder of pinned tools */
     const char *tree;  /* the checked-out base */
     struct policy policy;
+    struct thresholds thresholds;
     int64_t repair_rounds, context_tokens;
     unsigned without; /* bit n: the mean n of enum mean is switched off */
     int64_t samples;  /* implementations that may be asked for before the tests are locked; 0: none */

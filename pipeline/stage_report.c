@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "app/base/json.h"
+#include "pipeline/describe.h"
 #include "pipeline/symbols.h"
 
 /* Tests say which criterion they check: "criterion 2" or "C2" in their name or documentation. */
@@ -112,6 +113,26 @@ static void tabulate(struct run *run, const struct language *language, const str
     symbols_release(&symbols);
 }
 
+/* Too little of the change is run by its tests, or nobody knows how much. */
+static size_t find_coverage_gap(struct run *run)
+{
+    const json_t *coverage = json_object_get(run->evidence, "coverage");
+    const char *trouble = json_text_at(coverage, "trouble", "");
+    double share = json_real_value(json_object_get(coverage, "share")),
+           least = json_real_value(json_object_get(coverage, "threshold"));
+    if (*trouble)
+        json_append_text(run->caveats, "How much of the change its tests run is not known: %s", trouble);
+    else if (coverage && share < least)
+        json_append_text(
+            run->caveats,
+            "The tests run %lld %% of the changed lines and branches, less than the %lld %% that are asked "
+            "for.",
+            describe_percent(share), describe_percent(least));
+    else
+        return 0;
+    return 1;
+}
+
 /* Evidence that is missing though the tests pass: each is a caveat, and makes the outcome "unproven". */
 static size_t find_gaps(struct run *run)
 {
@@ -131,6 +152,7 @@ static size_t find_gaps(struct run *run)
     }
     if (json_object_get(run->scratch, "static_incomplete"))
         gaps++; /* the stage has said why */
+    gaps += find_coverage_gap(run);
     if (*json_text_at(run->evidence, "regressions.trouble", "")) {
         json_append_text(run->caveats, "The repository's own tests did not run to their end on the change: %s",
                          json_text_at(run->evidence, "regressions.trouble", ""));

@@ -44,8 +44,32 @@ static void settings_without_effect_are_named(void **state)
         fail_msg("%s", err.message);
     AUTO_BUF struct buf unused = BUF_INIT(KiB(1));
     policy_add_unused(&policy, &unused);
-    assert_string_equal(buf_text(&unused), "label, languages, setup, thresholds, route, review");
+    assert_string_equal(buf_text(&unused), "label, languages, setup, thresholds.mutation, route, review");
     policy_release(&policy);
+}
+
+static void thresholds_replace_those_of_the_installation(void **state)
+{
+    static const struct {
+        const char *text;
+        double coverage, mutation;
+    } cases[] = {
+        {"", 0.8, 0.7},
+        {"label: robot\n", 0.8, 0.7},
+        {"thresholds: {coverage: 0.95}\n", 0.95, 0.7},
+        {"thresholds: {coverage: 0, mutation: 0.5}\n", 0, 0.5},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct repo_policy policy;
+        struct thresholds thresholds = {0.8, 0.7};
+        struct error err = {0};
+        assert_int_equal(read(cases[i].text, &policy, &err), 0);
+        policy_set_thresholds(&policy, &thresholds);
+        assert_float_equal(thresholds.coverage, cases[i].coverage, 1e-9);
+        assert_float_equal(thresholds.mutation, cases[i].mutation, 1e-9);
+        policy_release(&policy);
+    }
 }
 
 static void an_empty_file_sets_nothing(void **state)
@@ -86,6 +110,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(settings_reach_the_run),
         cmocka_unit_test(settings_without_effect_are_named),
+        cmocka_unit_test(thresholds_replace_those_of_the_installation),
         cmocka_unit_test(an_empty_file_sets_nothing),
         cmocka_unit_test(mistakes_are_named_with_file_and_line),
     };

@@ -1,0 +1,48 @@
+/* Evidence beyond red and green, in words for templates/replies. */
+#include <math.h>
+
+#include "app/base/buf.h"
+#include "app/base/json.h"
+#include "pipeline/describe.h"
+
+enum { PLACES_SHOWN = 20 };
+
+long long describe_percent(double share)
+{
+    return (long long)floor(100 * share + 1e-9);
+}
+
+/* "src/shop/text.py:4", or with a last line: "src/shop/text.py:4-6". */
+static json_t *place_of(const json_t *item)
+{
+    long long first = (long long)json_int_at(item, "first", 0), last = (long long)json_int_at(item, "last", 0);
+    AUTO_FREE char *place = first == last ? text_format("%s:%lld", json_text_at(item, "path", ""), first)
+                                          : text_format("%s:%lld-%lld", json_text_at(item, "path", ""), first, last);
+    return describe_code(place ? place : "", false);
+}
+
+static void set_coverage(json_t *view, const json_t *coverage)
+{
+    json_t *places = json_array(), *item;
+    size_t index;
+    json_array_foreach (json_object_get(coverage, "uncovered"), index, item)
+        if (index < PLACES_SHOWN)
+            json_array_append_new(places,
+                                  json_pack("{s:o, s:b, s:I}", "place", place_of(item), "branch",
+                                            json_object_get(item, "to") != NULL, "to", json_int_at(item, "to", 0)));
+    bool some = json_array_size(places) > 0;
+    json_object_set_new(view, "coverage",
+                        json_pack("{s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:b}", "percent",
+                                  describe_percent(json_number_value(json_object_get(coverage, "share"))), "lines",
+                                  json_int_at(coverage, "lines", 0), "lines_run", json_int_at(coverage, "lines_run", 0),
+                                  "branches", json_int_at(coverage, "branches", 0), "branches_run",
+                                  json_int_at(coverage, "branches_run", 0), "unknown",
+                                  *json_text_at(coverage, "trouble", "") != '\0', "places", places, "some", some));
+}
+
+void describe_evidence(json_t *view, const struct run *run)
+{
+    const json_t *coverage = json_object_get(run->evidence, "coverage");
+    if (coverage)
+        set_coverage(view, coverage);
+}
