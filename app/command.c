@@ -5,7 +5,6 @@
 
 #include "app/base/clock.h"
 #include "app/base/json.h"
-#include "app/progress.h"
 #include "app/reply.h"
 
 /* One command on its way: what was written, and where the answer goes. */
@@ -98,7 +97,7 @@ static int run_generate(const struct call *call, struct error *err)
     if (trigger_add_job(trigger, "generate", key, "/generate", call->written->text, &id, &fresh, err) < 0)
         return -1;
     buf_printf(call->note, " job %lld", (long long)id);
-    return 0;
+    return trigger_tell_replaced(trigger, id, call->answer, err);
 }
 
 static int say_no_job(const struct call *call, struct error *err)
@@ -171,21 +170,6 @@ static bool has_ended(const struct job *job)
     return job->state == JOB_DONE || job->state == JOB_CANCELLED || job->state == JOB_FAILED;
 }
 
-/* A job that waits has no process that could say so in its progress comment. */
-static void show_cancelled(const struct call *call, const struct job *job)
-{
-    struct effects effects = trigger_effects(call->trigger);
-    effects.job = job->id;
-    struct progress progress = {
-        .config = call->trigger->config,
-        .effects = &effects,
-        .number = job->number,
-        .comment_id = json_int_at(job->published, "comment_id", 0),
-    };
-    if (progress.comment_id)
-        progress_close(&progress, JOB_CANCELLED, "", "");
-}
-
 static int cancel_job(const struct call *call, const struct job *job, struct error *err)
 {
     json_auto_t *view = view_of(call, job);
@@ -195,7 +179,7 @@ static int cancel_job(const struct call *call, const struct job *job, struct err
     if (store_job_cancel(call->trigger->store, job->id, &was_running, err) < 0)
         return -1;
     if (!was_running)
-        show_cancelled(call, job);
+        trigger_show_cancelled(call->trigger, job);
     json_object_set_new(view, "was_running", json_boolean(was_running));
     buf_printf(call->note, " job %lld", (long long)job->id);
     return say(call, "cancelled", view, err);

@@ -83,6 +83,15 @@ static int find_same(const struct trigger *trigger, const char *key, int64_t *id
     return 0;
 }
 
+static int answer_replaced(const struct trigger *trigger, int64_t id, struct error *err)
+{
+    AUTO_BUF struct buf answer = BUF_INIT(KiB(16));
+    AUTO_FREE char *to = text_format("job:%lld", (long long)id);
+    if (trigger_tell_replaced(trigger, id, &answer, err) < 0 || buf_check(&answer, "answer", err) < 0)
+        return -1;
+    return answer.len && to ? trigger_answer(trigger, to, buf_text(&answer), err) : 0;
+}
+
 static int start_by_label(const struct trigger *trigger, struct buf *note, struct error *err)
 {
     AUTO_FREE char *key = label_key(trigger);
@@ -98,7 +107,7 @@ static int start_by_label(const struct trigger *trigger, struct buf *note, struc
         return -1;
     trigger_acknowledge(trigger); /* once, whichever of its deliveries comes to it first */
     buf_printf(note, "%sjob %lld", fresh ? "" : "same as ", (long long)id);
-    return 0;
+    return answer_replaced(trigger, id, err);
 }
 
 static int on_label(const struct trigger *trigger, struct buf *note, struct error *err)

@@ -15,6 +15,7 @@
 #include "app/publish.h"
 #include "app/question.h"
 #include "app/source.h"
+#include "app/worker.h"
 #include "pipeline/pipeline.h"
 
 /* ---- what attempt.h promises ---- */
@@ -241,11 +242,11 @@ static int end_cancelled(struct attempt *attempt, struct error *err)
     struct job job;
     if (store_job_get(attempt->store, attempt->job.id, &job, err) < 0)
         return -1;
+    char reason[96];
     bool asked = job.cancel_requested;
+    worker_cancel_reason(&job, reason);
     job_release(&job);
-    if (!asked)
-        return JOB_EXIT_STOPPED;
-    return publish_end(attempt, JOB_CANCELLED, "", "cancelled by a person", err);
+    return asked ? publish_end(attempt, JOB_CANCELLED, "", reason, err) : JOB_EXIT_STOPPED;
 }
 
 static int end_outside(struct attempt *attempt, const struct error *failure, struct error *err)

@@ -50,11 +50,12 @@ void job_view_row(struct table *table, const struct job *job)
 json_t *job_view_json(const struct job *job)
 {
     AUTO_FREE char *repository = text_format("%s/%s", job->owner, job->repo);
-    json_t *view = json_pack("{s:I, s:s, s:s, s:I, s:b, s:s, s:s, s:s, s:s, s:s, s:i, s:b}", "id", (json_int_t)job->id,
-                             "forge", job->forge, "repository", repository ? repository : "", "number",
-                             (json_int_t)job->number, "on_pull", job->on_pull, "kind", job->kind, "title", job->title,
-                             "state", job_state_name(job->state), "outcome", job->outcome, "reason", job->reason,
-                             "attempt", job->attempt, "cancel_requested", job->cancel_requested);
+    json_t *view =
+        json_pack("{s:I, s:s, s:s, s:I, s:b, s:s, s:s, s:s, s:s, s:s, s:i, s:b, s:I}", "id", (json_int_t)job->id,
+                  "forge", job->forge, "repository", repository ? repository : "", "number", (json_int_t)job->number,
+                  "on_pull", job->on_pull, "kind", job->kind, "title", job->title, "state", job_state_name(job->state),
+                  "outcome", job->outcome, "reason", job->reason, "attempt", job->attempt, "cancel_requested",
+                  job->cancel_requested, "superseded_by", (json_int_t)job->superseded_by);
     json_auto_t *more = json_pack("{s:f, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:O}", "cost_usd", job->cost_usd,
                                   "tokens_in", (json_int_t)job->tokens_in, "tokens_out", (json_int_t)job->tokens_out,
                                   "triggered", time_json(job->triggered_ms), "created", time_json(job->created_ms),

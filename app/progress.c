@@ -104,10 +104,11 @@ char *progress_text(const struct job *job, const struct stage_row *rows, size_t 
     char cost[32];
     bool ended = job->state == JOB_DONE || job->state == JOB_CANCELLED || job->state == JOB_FAILED;
     snprintf(cost, sizeof cost, "%.2f", job->cost_usd);
-    json_auto_t *view = json_pack("{s:I, s:o, s:s, s:i, s:o, s:s, s:I}", "job", (json_int_t)job->id, "stages",
-                                  stages_view(rows, count, ended, now_ms), "cost", cost, "round",
-                                  newest_round(rows, count), "why", text_of(job->reason), "public_url",
-                                  public_url ? public_url : "", "pull", json_int_at(job->published, "pull", 0));
+    json_auto_t *view =
+        json_pack("{s:I, s:o, s:s, s:i, s:o, s:s, s:I, s:I}", "job", (json_int_t)job->id, "stages",
+                  stages_view(rows, count, ended, now_ms), "cost", cost, "round", newest_round(rows, count), "why",
+                  text_of(job->reason), "public_url", public_url ? public_url : "", "pull",
+                  json_int_at(job->published, "pull", 0), "superseded_by", (json_int_t)job->superseded_by);
     if (!view) {
         error_set(err, ERROR_INTERNAL, "show the progress of job %lld: out of memory", (long long)job->id);
         return NULL;

@@ -128,6 +128,7 @@ struct job {
     int64_t fence; /* grows with every claim: whose claim it is (store_fence_claim) */
     bool urgent;   /* a person waits for it: goes before fresh work (store_job_claim) */
     bool cancel_requested;
+    int64_t superseded_by; /* the newer request for the same target that took its place; 0: none */
     json_t *published; /* what exists on the forge: {comment_id, check_id, branch, head, pull, pull_url, label…}; never
                           NULL */
     double cost_usd;   /* of all attempts */
@@ -138,15 +139,17 @@ struct job {
 };
 void job_release(struct job *job);
 
-/* Adds a job unless one with the same request_key exists; then *id is that one's and *fresh is false. Fields used:
- * forge…request, triggered_ms, urgent. */
+/* Adds a job unless one with the same request_key exists; then *id is that one's and *fresh is false. The newest
+ * request wins: jobs of the same kind for the same issue (or pull request, in the same words) that wait are cancelled,
+ * those that run are asked to stop, and all are marked as superseded. Fields used: forge…request, triggered_ms, urgent.
+ */
 int store_job_add(struct store *store, const struct job *job, int64_t *id, bool *fresh, struct error *err);
 int store_job_get(struct store *store, int64_t id, struct job *out, struct error *err); /* ERROR_NOT_FOUND */
 
 /* Newest first. Filters: NULL, 0 and -1 mean any. */
 struct job_filter {
     const char *forge, *owner, *repo;
-    int64_t number;
+    int64_t number, superseded_by;
     int state;    /* enum job_state or -1 */
     size_t limit; /* 0: 50 */
 };

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/base/json.h"
 #include "app/store_internal.h"
 
 enum { LIST_DEFAULT = 50, LIST_MAX = 10000 };
@@ -85,6 +86,7 @@ static void read_numbers(const struct sql_row *row, struct job *job)
         {"ended_ms", &job->ended_ms},
         {"triggered_ms", &job->triggered_ms},
         {"not_before_ms", &job->not_before_ms},
+        {"superseded_by", &job->superseded_by},
         {"fence", &job->fence},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
@@ -145,12 +147,13 @@ int store_jobs(struct store *store, const struct job_filter *filter, struct job 
     struct job_list list = {0};
     size_t limit = filter->limit ? filter->limit : LIST_DEFAULT;
     const char *state = filter->state < 0 ? NULL : job_state_name((enum job_state)filter->state);
-    int64_t rows =
-        sql_run(store, "job_list",
-                SQL_PARAMS(sql_text("forge", filter->forge), sql_text("owner", filter->owner),
-                           sql_text("repo", filter->repo), sql_int("number", filter->number), sql_text("state", state),
-                           sql_int("limit", (int64_t)(limit < LIST_MAX ? limit : LIST_MAX))),
-                &(struct sql_reader){read_job, &list}, err);
+    bool subject = filter->forge && filter->owner && filter->repo && filter->number;
+    int64_t rows = sql_run(store, subject ? "job_list_subject" : "job_list",
+                           SQL_PARAMS(sql_text("forge", filter->forge), sql_text("owner", filter->owner),
+                                      sql_text("repo", filter->repo), sql_int("number", filter->number),
+                                      sql_int("superseded_by", filter->superseded_by), sql_text("state", state),
+                                      sql_int("limit", (int64_t)(limit < LIST_MAX ? limit : LIST_MAX))),
+                           &(struct sql_reader){read_job, &list}, err);
     if (rows < 0) {
         jobs_free(list.jobs, list.count);
         return error_wrap(err, "list jobs");
@@ -180,6 +183,28 @@ int sql_read_id(void *context, const struct sql_row *row, struct error *err)
     return 0;
 }
 
+static int supersede(struct store *store, const struct job *job, int64_t id, struct error *err)
+{
+    AUTO_FREE char *reason = text_format("job %lld, a newer request, took its place", (long long)id);
+    const struct sql_value target[] = {
+        sql_int("id", id),
+        sql_text("forge", job->forge),
+        sql_text("owner", job->owner),
+        sql_text("repo", job->repo),
+        sql_int("number", job->number),
+        sql_int("on_pull", job->on_pull),
+        sql_text("kind", job->kind),
+        sql_text("text", json_text_at(job->request, "text", "")),
+        sql_text("reason", reason),
+        sql_int("now", store_now_ms(store)),
+    };
+    enum { ALL = sizeof target / sizeof target[0], WITHOUT_END = ALL - 2 };
+    return sql_run(store, "jobs_supersede_waiting", target, ALL, NULL, err) < 0 ||
+                   sql_run(store, "jobs_supersede_running", target, WITHOUT_END, NULL, err) < 0
+               ? -1
+               : 0;
+}
+
 static int add(struct store *store, const struct job *job, const char *request, int64_t *id, bool *fresh,
                struct error *err)
 {
@@ -196,7 +221,7 @@ static int add(struct store *store, const struct job *job, const char *request, 
                            sql_int("triggered_ms", job->triggered_ms), sql_int("urgent", job->urgent)),
                 &reader, err);
     *fresh = rows > 0;
-    if (rows > 0 && turn_wait(store, *id, err) < 0)
+    if (rows > 0 && (turn_wait(store, *id, err) < 0 || supersede(store, job, *id, err) < 0))
         return -1;
     if (rows == 0)
         rows = sql_run(store, "job_by_key", SQL_PARAMS(sql_text("request_key", job->request_key)), &reader, err);

@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "app/base/json.h"
+#include "app/progress.h"
 #include "app/reply.h"
 
 enum { JOBS_SEARCHED = 1000 }; /* for the job of a pull request, newest first */
@@ -94,6 +95,55 @@ int trigger_add_job(const struct trigger *trigger, const char *kind, const char 
         .urgent = event->on_pull, /* somebody is at work there */
     };
     return store_job_add(trigger->store, &job, id, fresh, err);
+}
+
+void trigger_show_cancelled(const struct trigger *trigger, const struct job *job)
+{
+    struct effects effects = trigger_effects(trigger);
+    effects.job = job->id;
+    struct progress progress = {
+        .config = trigger->config,
+        .effects = &effects,
+        .number = job->number,
+        .comment_id = json_int_at(job->published, "comment_id", 0),
+    };
+    if (progress.comment_id)
+        progress_close(&progress, JOB_CANCELLED, "", "");
+}
+
+static int tell_replaced(const struct trigger *trigger, int64_t id, const struct job *earlier, struct buf *answer,
+                         struct error *err)
+{
+    json_auto_t *view = json_pack("{s:I, s:I}", "id", (json_int_t)id, "earlier", (json_int_t)earlier->id);
+    AUTO_FREE char *text = reply_render("replaces", view, err);
+    if (!text)
+        return -1;
+    buf_printf(answer, "%s%s", answer->len ? "\n\n" : "", text);
+    if (earlier->state == JOB_CANCELLED)
+        trigger_show_cancelled(trigger, earlier);
+    return 0;
+}
+
+int trigger_tell_replaced(const struct trigger *trigger, int64_t id, struct buf *answer, struct error *err)
+{
+    const struct event *event = trigger->event;
+    struct job_filter filter = {
+        .forge = trigger->forge_name,
+        .owner = event->repo.owner,
+        .repo = event->repo.name,
+        .number = event->number,
+        .superseded_by = id,
+        .state = -1,
+    };
+    struct job *jobs = NULL;
+    size_t count = 0;
+    if (store_jobs(trigger->store, &filter, &jobs, &count, err) < 0)
+        return -1;
+    int status = 0;
+    for (size_t i = count; status == 0 && i-- > 0;)
+        status = tell_replaced(trigger, id, &jobs[i], answer, err);
+    jobs_free(jobs, count);
+    return status;
 }
 
 /* Takes the wanted job out of a list and frees the rest. */

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "app/base/buf.h"
 #include "app/base/error.h"
 #include "app/base/log.h"
 #include "app/config.h"
@@ -48,6 +49,12 @@ void trigger_acknowledge(const struct trigger *trigger);
  * adds, or "". The rest as for store_job_add(). */
 int trigger_add_job(const struct trigger *trigger, const char *kind, const char *key, const char *cause,
                     const char *text, int64_t *id, bool *fresh, struct error *err);
+
+/* Adds a line to the answer for each job that the new one has taken the place of; what those were to show says so. */
+int trigger_tell_replaced(const struct trigger *trigger, int64_t id, struct buf *answer, struct error *err);
+
+/* The progress comment of a job that was cancelled while it waited: no process of its own can say so. */
+void trigger_show_cancelled(const struct trigger *trigger, const struct job *job);
 
 /* The newest job of the event's issue; on a pull request the job that published it. *found false when there is none. */
 int trigger_find_job(const struct trigger *trigger, struct job *job, bool *found, struct error *err);

@@ -36,6 +36,9 @@ enum {
     WORKER_ATTEMPTS_MAX = 20 /* whatever the causes: something is wrong with this job */
 };
 
+/* Why a job that was asked to stop was. */
+void worker_cancel_reason(const struct job *job, char reason[static 96]);
+
 /* `status` as from waitpid(2); `timeout_ms`: the deadline, for the reason's words. */
 struct worker_verdict worker_judge(const struct job *job, int status, enum worker_cause cause, int64_t timeout_ms);
 

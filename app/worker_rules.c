@@ -33,6 +33,21 @@ static void requeue(struct worker_verdict *verdict, int64_t wait_ms, const char 
     snprintf(verdict->reason, sizeof verdict->reason, "%s", reason);
 }
 
+void worker_cancel_reason(const struct job *job, char reason[static 96])
+{
+    if (job->superseded_by)
+        snprintf(reason, 96, "job %lld, a newer request, took its place", (long long)job->superseded_by);
+    else
+        snprintf(reason, 96, "cancelled by a person");
+}
+
+static void judge_cancelled(struct worker_verdict *verdict, const struct job *job)
+{
+    char reason[96];
+    worker_cancel_reason(job, reason);
+    bury(verdict, JOB_CANCELLED, reason);
+}
+
 static void judge_late(struct worker_verdict *verdict, int64_t timeout_ms)
 {
     char limit[CLOCK_TEXT_SIZE];
@@ -83,7 +98,7 @@ struct worker_verdict worker_judge(const struct job *job, int status, enum worke
     };
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     if (job->cancel_requested || cause == CAUSE_CANCELLED)
-        bury(&verdict, JOB_CANCELLED, "cancelled by a person");
+        judge_cancelled(&verdict, job);
     else if (cause == CAUSE_LATE)
         judge_late(&verdict, timeout_ms);
     else if (job->attempt >= WORKER_ATTEMPTS_MAX)

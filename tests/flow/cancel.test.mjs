@@ -88,3 +88,21 @@ test('a job that does not listen is killed with its guest, and another process s
     });
     await shown(w, issue);
 });
+
+test('a newer request for the same issue stops the older one, and says so', options, async (t) => {
+    let asked = 0;
+    const w = await world(t, { model: script({ implement: () => (asked++ === 0 ? ENDLESS : undefined) }) });
+    const issue = w.ask();
+    const first = await until('the model is asked', () => w.model.of('implement')[0]);
+    w.gh.addComment(w.repo, issue, '/generate and keep it short', 'mia');
+    await until('the first stream is closed', () => first.closed, 10_000);
+    const jobs = await w.ended(2);
+    const [older, newer] = jobs.sort((a, b) => a.id - b.id);
+    assert.deepEqual([older.state, older.superseded_by], ['cancelled', newer.id]);
+    assert.match(older.reason, /newer request/);
+    assert.equal(newer.state, 'done');
+    assert.equal(w.gh.pulls(w.repo).length, 1);
+    const said = w.said(issue).join('\n');
+    assert.match(said, /Job 2 takes the place of job 1: the newest request counts\./);
+    assert.match(said, /Job 2 took the place of this one/);
+});

@@ -24,6 +24,17 @@ WHERE (:forge::text IS NULL OR forge = :forge)
   AND (:owner::text IS NULL OR lower(owner) = lower(:owner))
   AND (:repo::text IS NULL OR lower(repo) = lower(:repo))
   AND (:number::bigint = 0 OR number = :number)
+  AND (:superseded_by::bigint = 0 OR superseded_by = :superseded_by)
+  AND (:state::text IS NULL OR state = :state)
+ORDER BY id DESC
+LIMIT :limit;
+
+-- The same where all of the subject is known, by its index.
+-- name: job_list_subject
+SELECT job.*, (SELECT json_object_agg(key, value::json) FROM effect WHERE effect.job = job.id) AS published
+FROM job
+WHERE forge = :forge AND lower(owner) = lower(:owner) AND lower(repo) = lower(:repo) AND number = :number
+  AND (:superseded_by::bigint = 0 OR superseded_by = :superseded_by)
   AND (:state::text IS NULL OR state = :state)
 ORDER BY id DESC
 LIMIT :limit;
@@ -69,8 +80,21 @@ UPDATE job SET state = 'cancelled', reason = 'cancelled before it ran', ended_ms
 WHERE id = :id AND state IN ('queued', 'question')
 RETURNING id;
 
+-- The newest request for the same target wins. On a pull request, a command with other words asks for something else.
+-- name: jobs_supersede_waiting
+UPDATE job SET state = 'cancelled', superseded_by = :id, reason = :reason, ended_ms = :now
+WHERE state IN ('queued', 'question') AND id < :id AND forge = :forge AND lower(owner) = lower(:owner) AND lower(repo) = lower(:repo) AND number = :number
+  AND on_pull = :on_pull AND kind = :kind
+  AND (on_pull = 0 OR coalesce(request::json ->> 'text', '') = :text);
+
+-- name: jobs_supersede_running
+UPDATE job SET cancel_requested = 1, superseded_by = :id
+WHERE state = 'running' AND id < :id AND forge = :forge AND lower(owner) = lower(:owner) AND lower(repo) = lower(:repo) AND number = :number
+  AND on_pull = :on_pull AND kind = :kind
+  AND (on_pull = 0 OR coalesce(request::json ->> 'text', '') = :text);
+
 -- name: job_again
-UPDATE job SET state = 'queued', urgent = 1, outcome = '', reason = '', attempt = 0, cancel_requested = 0, started_ms = 0,
+UPDATE job SET state = 'queued', urgent = 1, superseded_by = 0, outcome = '', reason = '', attempt = 0, cancel_requested = 0, started_ms = 0,
                ended_ms = 0, not_before_ms = 0, request = coalesce(:request::text, request)
 WHERE id = :id AND state NOT IN ('queued', 'running')
 RETURNING id;

@@ -23,6 +23,17 @@ WHERE (:forge IS NULL OR forge = :forge)
   AND (:owner IS NULL OR owner = :owner COLLATE NOCASE)
   AND (:repo IS NULL OR repo = :repo COLLATE NOCASE)
   AND (:number = 0 OR number = :number)
+  AND (:superseded_by = 0 OR superseded_by = :superseded_by)
+  AND (:state IS NULL OR state = :state)
+ORDER BY id DESC
+LIMIT :limit;
+
+-- The same where all of the subject is known, by its index.
+-- name: job_list_subject
+SELECT job.*, (SELECT json_group_object(key, json(value)) FROM effect WHERE effect.job = job.id) AS published
+FROM job
+WHERE forge = :forge AND owner = :owner COLLATE NOCASE AND repo = :repo COLLATE NOCASE AND number = :number
+  AND (:superseded_by = 0 OR superseded_by = :superseded_by)
   AND (:state IS NULL OR state = :state)
 ORDER BY id DESC
 LIMIT :limit;
@@ -66,8 +77,21 @@ UPDATE job SET state = 'cancelled', reason = 'cancelled before it ran', ended_ms
 WHERE id = :id AND state IN ('queued', 'question')
 RETURNING id;
 
+-- The newest request for the same target wins. On a pull request, a command with other words asks for something else.
+-- name: jobs_supersede_waiting
+UPDATE job SET state = 'cancelled', superseded_by = :id, reason = :reason, ended_ms = :now
+WHERE state IN ('queued', 'question') AND id < :id AND forge = :forge AND owner = :owner COLLATE NOCASE AND repo = :repo COLLATE NOCASE
+  AND number = :number AND on_pull = :on_pull AND kind = :kind
+  AND (on_pull = 0 OR coalesce(json_extract(request, '$.text'), '') = :text);
+
+-- name: jobs_supersede_running
+UPDATE job SET cancel_requested = 1, superseded_by = :id
+WHERE state = 'running' AND id < :id AND forge = :forge AND owner = :owner COLLATE NOCASE AND repo = :repo COLLATE NOCASE
+  AND number = :number AND on_pull = :on_pull AND kind = :kind
+  AND (on_pull = 0 OR coalesce(json_extract(request, '$.text'), '') = :text);
+
 -- name: job_again
-UPDATE job SET state = 'queued', urgent = 1, outcome = '', reason = '', attempt = 0, cancel_requested = 0, started_ms = 0,
+UPDATE job SET state = 'queued', urgent = 1, superseded_by = 0, outcome = '', reason = '', attempt = 0, cancel_requested = 0, started_ms = 0,
                ended_ms = 0, not_before_ms = 0, request = coalesce(:request, request)
 WHERE id = :id AND state NOT IN ('queued', 'running')
 RETURNING id;

@@ -90,7 +90,7 @@ static inline struct delivery a_delivery(const char *id, const char *payload)
                              .received_ms = 1000};
 }
 
-static inline int64_t add_job(struct store *store, const char *repo, const char *key)
+static inline int64_t add_job_for(struct store *store, const char *repo, int64_t number, const char *key)
 {
     struct error err = {0};
     json_auto_t *request = json_pack("{s:s, s:s}", "title", "Slugify", "body", "Make a slug");
@@ -98,7 +98,7 @@ static inline int64_t add_job(struct store *store, const char *repo, const char 
                       .owner = "octo",
                       .repo = (char *)repo,
                       .installation = 77,
-                      .number = 7,
+                      .number = number,
                       .kind = "generate",
                       .request_key = (char *)key,
                       .title = "Slugify",
@@ -109,6 +109,13 @@ static inline int64_t add_job(struct store *store, const char *repo, const char 
     NEEDS(store_job_add(store, &job, &id, &fresh, &err), &err);
     assert_true(fresh);
     return id;
+}
+
+/* For an issue that no other job is for. */
+static inline int64_t add_job(struct store *store, const char *repo, const char *key)
+{
+    static int64_t number = 100;
+    return add_job_for(store, repo, ++number, key);
 }
 
 /* Claims the next job at time `now` for `worker`, leased for 1000 ms; 0 when there is none. */

@@ -204,7 +204,18 @@ static void opened_and_labeled_make_one_job(void **state)
 
 static void a_later_label_starts_again_once_the_job_has_ended(void **state)
 {
-    const struct exchange script[] = {MAY_WRITE, EYES("/issues/7"), MAY_WRITE, MAY_WRITE, MAY_WRITE, MAY_WRITE};
+    const struct exchange script[] = {MAY_WRITE,
+                                      EYES("/issues/7"),
+                                      MAY_WRITE,
+                                      MAY_WRITE,
+                                      MAY_WRITE,
+                                      MAY_WRITE,
+                                      WHO_WE_ARE,
+                                      COMMENTS,
+                                      {"POST " OCTO "/issues/7/comments", NULL,
+                                       "{\"body\": \"Job 3 takes the place of job 2: the newest request "
+                                       "counts.\\n\\n<!-- assay:reply:job:3 -->\\n\"}",
+                                       201, NULL, "{\"id\": 900}"}};
     WORLD(world, script);
     send_issue(&world, "labeled", "assay", "mia", "Make a slug", "2026-11-21T08:00:00Z");
     assert_string_equal(world.note, "job 1");
@@ -217,6 +228,10 @@ static void a_later_label_starts_again_once_the_job_has_ended(void **state)
     assert_string_equal(world.note, "same as job 2");
     send_issue(&world, "labeled", "assay", "mia", "Another text", "2026-11-21T10:00:01Z");
     assert_string_equal(world.note, "job 3");
+    struct job job = job_of(&world, 2);
+    assert_int_equal(job.state, JOB_CANCELLED);
+    assert_int_equal(job.superseded_by, 3);
+    job_release(&job);
     world_close(&world);
 }
 
@@ -308,6 +323,29 @@ static void generate_adds_the_comment_to_the_issue(void **state)
     world_close(&world);
 }
 
+static void a_newer_generate_takes_the_place_of_one_that_waits(void **state)
+{
+    const struct exchange script[] = {
+        WHO_WE_ARE,
+        MAY_WRITE,
+        EYES("/issues/comments/500"),
+        {"PATCH " OCTO "/issues/comments/800", NULL, "*", 200, NULL, "{\"id\": 800}"},
+        COMMENTS,
+        {"POST " OCTO "/issues/7/comments", NULL,
+         "{\"body\": \"Job 2 takes the place of job 1: the newest request counts.\\n\\n<!-- assay:reply:500 -->\\n\"}",
+         201, NULL, "{\"id\": 900}"}};
+    WORLD(world, script);
+    int64_t first = add_job_for(world.fixture->store, "shop", 7, "k1");
+    publish(&world, first, "comment_id", json_integer(800));
+    say(&world, (struct said){.author = "mia", .body = "/generate another way"});
+    assert_string_equal(world.note, "/generate job 2");
+    struct job job = job_of(&world, first);
+    assert_int_equal(job.state, JOB_CANCELLED);
+    assert_int_equal(job.superseded_by, 2);
+    job_release(&job);
+    world_close(&world);
+}
+
 static void comments_of_bots_and_our_own_start_nothing(void **state)
 {
     const struct exchange script[] = {WHO_WE_ARE, MAY_WRITE};
@@ -385,14 +423,14 @@ static void cancel_ends_a_waiting_job_and_asks_a_running_one(void **state)
                                       COMMENTS,
                                       SAYS};
     WORLD(world, script);
-    int64_t first = add_job(world.fixture->store, "shop", "k1");
+    int64_t first = add_job_for(world.fixture->store, "shop", 7, "k1");
     publish(&world, first, "comment_id", json_integer(800));
     say(&world, (struct said){.author = "mia", .body = "/cancel", .id = 500});
     struct job job = job_of(&world, first);
     assert_int_equal(job.state, JOB_CANCELLED);
     job_release(&job);
     say(&world, (struct said){.author = "mia", .body = "/cancel", .id = 501}); /* and again: nothing to do */
-    int64_t second = add_job(world.fixture->store, "shop", "k2");
+    int64_t second = add_job_for(world.fixture->store, "shop", 7, "k2");
     assert_int_equal(claim_at(world.fixture->store, "worker", clock_wall_ms() + 1000, 9), second);
     say(&world, (struct said){.author = "mia", .body = "/cancel", .id = 502});
     job = job_of(&world, second);
@@ -407,7 +445,7 @@ static void retry_runs_the_last_job_again_once(void **state)
     const struct exchange script[] = {WHO_WE_ARE, MAY_WRITE, EYES("/issues/comments/500"), COMMENTS, SAYS,
                                       MAY_WRITE,  SAYS_AGAIN};
     WORLD(world, script);
-    int64_t id = add_job(world.fixture->store, "shop", "k1");
+    int64_t id = add_job_for(world.fixture->store, "shop", 7, "k1");
     end_job(&world, id, JOB_DONE, "needs-human");
     say(&world, (struct said){.author = "mia", .body = "/retry"});
     struct job job = job_of(&world, id);
@@ -425,7 +463,7 @@ static void commands_on_a_pull_request_reach_the_job_that_opened_it(void **state
 {
     const struct exchange script[] = {WHO_WE_ARE, MAY_WRITE, EYES("/issues/comments/500"), COMMENTS, SAYS};
     WORLD(world, script);
-    int64_t id = add_job(world.fixture->store, "shop", "k1");
+    int64_t id = add_job_for(world.fixture->store, "shop", 7, "k1");
     struct error err = {0};
     json_auto_t *request = json_object();
     struct job other = {.forge = "github",
@@ -453,7 +491,7 @@ static void commands_on_a_pull_request_reach_the_job_that_opened_it(void **state
 
 static int64_t asking_job(struct world *world)
 {
-    int64_t id = add_job(world->fixture->store, "shop", "k1");
+    int64_t id = add_job_for(world->fixture->store, "shop", 7, "k1");
     publish(world, id, "questions",
             json_pack("[{s:s, s:[s, s]}, {s:s, s:[s]}]", "question", "Which case?", "options", "lower", "upper",
                       "question", "Empty?", "options", "error"));
@@ -556,6 +594,7 @@ int main(void)
         TEST(a_label_counts_only_with_write_permission),
         TEST(other_labels_and_actions_start_nothing),
         TEST(generate_adds_the_comment_to_the_issue),
+        TEST(a_newer_generate_takes_the_place_of_one_that_waits),
         TEST(comments_of_bots_and_our_own_start_nothing),
         TEST(strangers_get_one_polite_line),
         TEST(several_commands_are_answered_in_one_comment),

@@ -181,7 +181,7 @@ static void a_job_keeps_what_it_was_added_with(void **state)
 {
     struct store *store = store_of(state);
     struct error err = {0};
-    int64_t id = add_job(store, "slug", "key");
+    int64_t id = add_job_for(store, "slug", 7, "key");
     struct job job = {0};
     NEEDS(store_job_get(store, id, &job, &err), &err);
     assert_string_equal(job.forge, "github");
@@ -375,12 +375,92 @@ static void published_things_are_kept_key_by_key(void **state)
     assert_int_equal(err.code, ERROR_NOT_FOUND);
 }
 
+/* What became of a job, as "state reason". */
+static char *fate(struct store *store, int64_t id, int64_t superseded_by)
+{
+    struct error err = {0};
+    struct job job = {0};
+    NEEDS(store_job_get(store, id, &job, &err), &err);
+    assert_int_equal(job.superseded_by, superseded_by);
+    char *text =
+        text_format("%s%s %s", job_state_name(job.state), job.cancel_requested ? ", asked to stop" : "", job.reason);
+    job_release(&job);
+    return text;
+}
+
+static void expect_fate(struct store *store, int64_t id, int64_t superseded_by, const char *expected)
+{
+    AUTO_FREE char *text = fate(store, id, superseded_by);
+    assert_string_equal(text, expected);
+}
+
+static void the_newest_request_for_an_issue_wins(void **state)
+{
+    struct store *store = store_of(state);
+    struct error err = {0};
+    int64_t elsewhere = add_job_for(store, "b", 7, "another repository");
+    int64_t other = add_job_for(store, "a", 8, "another issue");
+    int64_t runs = add_job_for(store, "a", 7, "k1");
+    while (claim_at(store, "w", 1000, 9))
+        continue;
+    int64_t waits = add_job_for(store, "A", 7, "k2");
+    int64_t newest = add_job_for(store, "a", 7, "k3");
+    AUTO_FREE char *reason = text_format("cancelled job %lld, a newer request, took its place", (long long)newest);
+    expect_fate(store, runs, newest, "running, asked to stop ");
+    expect_fate(store, waits, newest, reason);
+    expect_fate(store, elsewhere, 0, "running ");
+    expect_fate(store, other, 0, "running ");
+    struct job_filter filter = {.superseded_by = newest, .state = -1};
+    struct job *jobs = NULL;
+    size_t count = 0;
+    NEEDS(store_jobs(store, &filter, &jobs, &count, &err), &err);
+    assert_int_equal(count, 2);
+    jobs_free(jobs, count);
+    NEEDS(store_job_again(store, waits, NULL, false, &err), &err); /* a person insists: both are to run */
+    expect_fate(store, waits, 0, "queued ");
+    expect_fate(store, newest, 0, "queued ");
+}
+
+static int64_t add_on_pull(struct store *store, const char *kind, const char *text)
+{
+    struct error err = {0};
+    static int key;
+    AUTO_FREE char *request_key = text_format("pull %d", ++key);
+    json_auto_t *request = json_pack("{s:s}", "text", text);
+    struct job job = {.forge = "github",
+                      .owner = "octo",
+                      .repo = "a",
+                      .number = 7,
+                      .on_pull = true,
+                      .kind = (char *)kind,
+                      .request_key = request_key,
+                      .request = request};
+    int64_t id = 0;
+    bool fresh = false;
+    NEEDS(store_job_add(store, &job, &id, &fresh, &err), &err);
+    return id;
+}
+
+static void a_command_on_a_pull_request_replaces_the_same_words_only(void **state)
+{
+    struct store *store = store_of(state);
+    int64_t review = add_on_pull(store, "review", "");
+    int64_t explain = add_on_pull(store, "explain", "src/a.c");
+    int64_t another = add_on_pull(store, "explain", "src/b.c");
+    int64_t again = add_on_pull(store, "explain", "src/a.c");
+    AUTO_FREE char *reason = text_format("cancelled job %lld, a newer request, took its place", (long long)again);
+    expect_fate(store, review, 0, "queued ");
+    expect_fate(store, explain, again, reason);
+    expect_fate(store, another, 0, "queued ");
+    expect_fate(store, again, 0, "queued ");
+}
+
 static void jobs_are_listed_newest_first_by_filter(void **state)
 {
     struct store *store = store_of(state);
     int64_t a = add_job(store, "a", "k1");
     int64_t b = add_job(store, "b", "k2");
-    int64_t c = add_job(store, "a", "k3");
+    int64_t c = add_job_for(store, "a", 7, "k3");
     assert_int_equal(claim_at(store, "w", 1000, 1), a);
     const struct {
         struct job_filter filter;
@@ -395,7 +475,9 @@ static void jobs_are_listed_newest_first_by_filter(void **state)
         {{.state = -1, .repo = "b"}, 1, b},
         {{.state = -1, .owner = "OCTO", .repo = "A"}, 2, c},
         {{.state = -1, .owner = "other"}, 0, 0},
-        {{.state = -1, .forge = "github", .number = 7}, 3, c},
+        {{.state = -1, .forge = "github", .number = 7}, 1, c},
+        {{.state = -1, .forge = "github", .owner = "OCTO", .repo = "A", .number = 7}, 1, c},
+        {{.state = JOB_DONE, .forge = "github", .owner = "octo", .repo = "a", .number = 7}, 0, 0},
         {{.state = -1, .number = 8}, 0, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -520,6 +602,8 @@ int main(void)
         STORE_TEST(a_lease_is_extended_by_its_worker_only_and_recovered_when_it_passes),
         STORE_TEST(a_running_job_is_asked_to_stop_and_a_waiting_one_is_ended),
         STORE_TEST(only_a_running_job_ends_and_only_an_ended_or_waiting_one_runs_again),
+        STORE_TEST(the_newest_request_for_an_issue_wins),
+        STORE_TEST(a_command_on_a_pull_request_replaces_the_same_words_only),
         STORE_TEST(published_things_are_kept_key_by_key),
         STORE_TEST(jobs_are_listed_newest_first_by_filter),
         STORE_TEST(deliveries_of_one_batch_are_stored_together_or_not_at_all),
