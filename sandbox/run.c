@@ -46,6 +46,7 @@ struct run {
     int64_t began, deadline, next_tick;
     enum stop_reason reason;
     bool refused, ended;
+    int refusal; /* the runtime's wait status */
     struct frame_end end;
     struct cgroup_readings readings;
     struct error failure; /* set when the run failed */
@@ -214,9 +215,10 @@ static bool is_sound(const struct run *run, const struct frame *frame)
 {
     if (frame->kind == FRAME_FILE)
         return frame->len <= run->collect_max && frame->index >= run->next_file && frame->index < run->collect_count;
-    return frame->len == (frame->kind == FRAME_FAILED  ? sizeof(struct error)
-                          : frame->kind == FRAME_ENDED ? sizeof(struct frame_end)
-                                                       : 0);
+    return frame->len == (frame->kind == FRAME_FAILED    ? sizeof(struct error)
+                          : frame->kind == FRAME_REFUSED ? sizeof(int)
+                          : frame->kind == FRAME_ENDED   ? sizeof(struct frame_end)
+                                                         : 0);
 }
 
 static void take_frame(struct run *run, const struct frame *frame)
@@ -235,6 +237,7 @@ static void take_frame(struct run *run, const struct frame *frame)
         break;
     case FRAME_REFUSED:
         run->refused = true;
+        memcpy(&run->refusal, frame->data, sizeof run->refusal);
         break;
     case FRAME_FILE:
         take_file(run, frame);
@@ -354,9 +357,19 @@ static const char *last_words(char *text)
     return line;
 }
 
+/* Who kills a runtime or what watches over it (the kernel, short of memory) says nothing about the command. */
+static int was_killed(const struct run *run, const char *what, int number, struct error *err)
+{
+    error_set(err, ERROR_SANDBOX, "run \"%.100s\" in the sandbox: %s was ended by signal %d; it can be tried again",
+              run->request->argv[0], what, number);
+    return error_retry(err, 0);
+}
+
 /* A command that cannot be executed is the caller's affair; anything else means that isolation could not be had. */
 static int refused(const struct run *run, struct error *err)
 {
+    if (WIFSIGNALED(run->refusal))
+        return was_killed(run, run->sandbox->runtime.path, WTERMSIG(run->refusal), err);
     AUTO_FREE char *text = strdup(buf_text(&run->err_bytes));
     const char *line = text ? last_words(text) : "";
     bool command = strstr(line, "executable file") || strstr(line, "exec: ");
@@ -411,8 +424,8 @@ static int conclude(struct run *run, struct sandbox_result *result, struct error
         return error_set(err, run->failure.code, "sandbox: %s", run->failure.message);
     if (run->refused)
         return refused(run, err);
-    if (!run->ended && run->reason == STOP_NONE)
-        return error_set(err, ERROR_SANDBOX, "the sandbox's runner ended without a result; was it killed?");
+    if (run->reason == STOP_NONE && (!run->ended || run->end.stopped)) /* or its init, which it stopped for */
+        return was_killed(run, "the runner", SIGKILL, err);
     fill_result(run, result);
     return 0;
 }

@@ -21,7 +21,7 @@ struct init_report {
     enum init_event {
         INIT_STARTED,
         INIT_FAILED,  /* value: errno */
-        INIT_REFUSED, /* by the runtime */
+        INIT_REFUSED, /* by the runtime; value: its wait status */
         INIT_ENDED,   /* value: the guest's wait status */
     } what;
     int value;
@@ -140,7 +140,7 @@ static _Noreturn void init_main(const struct runner *runner, int reports, int li
     int status = wait_for(runtime);
     pid_t guest = runtime_guest_pid();
     if (guest < 0 || (runner->runtime->detaches && status != 0)) {
-        report(reports, INIT_REFUSED, 0);
+        report(reports, INIT_REFUSED, status);
         _exit(0);
     }
     report(reports, INIT_STARTED, 0);
@@ -180,7 +180,7 @@ static bool take_report(const struct runner *runner, const struct init_report *o
         send_frame(runner, FRAME_STARTED, 0, NULL, 0);
         return true;
     case INIT_REFUSED:
-        send_frame(runner, FRAME_REFUSED, 0, NULL, 0);
+        send_frame(runner, FRAME_REFUSED, 0, &one->value, sizeof one->value);
         return false;
     case INIT_FAILED:
         error_set(&err, ERROR_SANDBOX,

@@ -45,7 +45,7 @@ struct runner {
 enum frame_kind {
     FRAME_STARTED, /* the guest runs: no data */
     FRAME_FAILED,  /* the run is over before it began: struct error */
-    FRAME_REFUSED, /* the runtime would not start the guest; it said why on standard error: no data */
+    FRAME_REFUSED, /* the runtime would not start the guest; it said why on standard error: int, its wait status */
     FRAME_FILE,    /* `index` into request->collect: the file's bytes */
     FRAME_ENDED,   /* last: struct frame_end */
 };

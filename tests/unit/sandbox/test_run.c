@@ -279,6 +279,30 @@ static void test_a_runtime_that_sets_no_limits_is_caught(void **state)
     fs_remove_tree(folder, NULL);
 }
 
+/* Somebody, the kernel short of memory above all, has killed the runtime: the next try may do better. */
+static void test_a_runtime_that_was_killed_is_worth_another_try(void **state)
+{
+    NEED_WORLD(state);
+    struct world *world = *state;
+    static const char script[] = "#!/bin/sh\nkill -9 $$\n";
+    AUTO_FREE char *folder = text_format("%s/killed", world->folder);
+    AUTO_FREE char *path = text_format("%s/killed/runc", world->folder);
+    assert_int_equal(mkdir(folder, 0755), 0);
+    assert_int_equal(fs_write_beneath(folder, "runc", script, sizeof script - 1, true, NULL), 0);
+    struct sandbox_config config = world_config();
+    config.runtime = path;
+    struct sandbox *sandbox = world_sandbox(world, &config);
+    struct error err = {0};
+    struct sandbox_result result;
+    struct sandbox_request request = {.argv = (const char *const[]){"true", NULL}, .tree = world->tree};
+    assert_int_equal(sandbox_run(sandbox, &request, &result, &err), -1);
+    assert_int_equal(err.code, ERROR_SANDBOX);
+    assert_non_null(strstr(err.message, "runc was ended by signal 9"));
+    assert_true(err.retryable);
+    sandbox_free(sandbox);
+    fs_remove_tree(folder, NULL);
+}
+
 /* runc under another name is a runtime that we know nothing about: run in the foreground, inside limits of ours. */
 static void test_an_unknown_runtime_is_held_to_the_same_limits(void **state)
 {
@@ -436,6 +460,7 @@ int main(void)
         SANDBOX_TEST(test_tools_are_shown_and_found),
         SANDBOX_TEST(test_isolation_that_cannot_be_had_is_an_error),
         SANDBOX_TEST(test_a_runtime_that_sets_no_limits_is_caught),
+        SANDBOX_TEST(test_a_runtime_that_was_killed_is_worth_another_try),
         SANDBOX_TEST(test_an_unknown_runtime_is_held_to_the_same_limits),
         SANDBOX_TEST(test_a_service_without_root_runs_guests_too),
         SANDBOX_TEST(test_check_says_what_there_is),
