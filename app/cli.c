@@ -96,6 +96,16 @@ static const struct cli_command commands[] = {
      "FILE appears once it is complete and checked; it must not exist yet. To restore, stop Assay and put it in the "
      "database's place\n(remove the old one's -wal and -shm). For PostgreSQL use pg_dump.\n\n" CONFIG_HELP,
      false},
+    {"migrate", cli_migrate, "move all data to another database",
+     "usage: assay migrate [--from ADDRESS] --to ADDRESS [options]\n\n"
+     "From SQLite to PostgreSQL or back (sqlite:///PATH, postgresql://USER@HOST/NAME). The target must be empty; it is "
+     "filled in one\ntransaction, read again and compared before it counts: all is there, or nothing. The source is "
+     "not changed. Stop `assay serve`\nand `assay work` first; docs/postgresql.md tells the steps.\n\n" CONFIG_HELP
+     "  --from ADDRESS  where the data is; the configuration's database when left out\n"
+     "  --to ADDRESS    where it goes\n"
+     "  --in-use        while others use the source, as it stands now: what they write from then on is not moved\n"
+     "  --json          rows and digest of each table as JSON\n",
+     false},
     {"doctor", cli_doctor, "check the set-up: one line each, with the fix",
      "usage: assay doctor [options]\n\n"
      "Checks configuration, state directory, database, tools, sandbox, models, forges and the webhook address.\n"

@@ -54,6 +54,7 @@ int cli_jobs(int argc, char **argv, struct error *err);
 int cli_show(int argc, char **argv, struct error *err);
 int cli_cancel(int argc, char **argv, struct error *err);
 int cli_retry(int argc, char **argv, struct error *err);
+int cli_migrate(int argc, char **argv, struct error *err);
 int cli_backup(int argc, char **argv, struct error *err);
 int cli_doctor(int argc, char **argv, struct error *err);
 int cli_version(int argc, char **argv, struct error *err);

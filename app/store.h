@@ -46,6 +46,17 @@ int store_ping(struct store *store, struct error *err);
  * must not exist yet. ERROR_USAGE for a server, which has its own tool. */
 int store_backup(struct store *store, const char *path, struct error *err);
 
+/* All rows of one store into another that has none; app/store_move.h says how. Nothing is changed on failure, and
+ * `from` never. `in_use`: also while other processes use `from`, as it stands at the start; else that is
+ * ERROR_CONFLICT, and nobody writes there until the end. A target with rows is ERROR_CONFLICT, too. `progress` may be
+ * NULL. *report: [{table, rows, digest}]; owned by the caller. */
+struct store_move {
+    bool in_use;
+    void (*progress)(void *context, const char *doing, const char *table, int64_t rows, int64_t total);
+    void *context;
+};
+int store_move(struct store *from, struct store *to, const struct store_move *how, json_t **report, struct error *err);
+
 /* Now, by the one clock that all processes on all machines share: this machine's for SQLite, the server's for
  * PostgreSQL (known from the last call within ten seconds; no call is made for it). Leases and due times are compared
  * by nothing else, so a machine whose clock is wrong neither loses its jobs nor takes other machines' jobs. */

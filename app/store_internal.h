@@ -54,6 +54,8 @@ struct sql_statement {
     void *prepared; /* the back end's */
 };
 
+struct store_mover;
+
 struct store_backend {
     const char *scheme;                               /* of its URLs, and its folder below templates/sql/ */
     int (*check)(const char *url, struct error *err); /* store_check_url() */
@@ -71,6 +73,7 @@ struct store_backend {
     /* How many rows there were, or -1. `params` name every parameter of the statement exactly once. */
     int64_t (*run)(struct store *store, struct sql_statement *statement, const struct sql_value *params, size_t count,
                    const struct sql_reader *reader, struct error *err);
+    const struct store_mover *mover; /* app/store_move.h */
 };
 
 struct store {

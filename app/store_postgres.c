@@ -14,6 +14,7 @@
 
 #include "app/base/clock.h"
 #include "app/base/json.h"
+#include "app/store_move.h"
 
 enum { PARAMS_MAX = 32, COLUMNS_MAX = 64, NUMBER_SIZE = 32, FIND_OUT_MS = 10 * 1000 };
 
@@ -221,7 +222,7 @@ static struct sql_value read_column(const PGresult *result, int row, int at)
     return value;
 }
 
-static int64_t hand_over(const PGresult *result, const struct sql_reader *reader, struct error *err)
+int64_t postgres_hand_over(const PGresult *result, const struct sql_reader *reader, struct error *err)
 {
     struct sql_value columns[COLUMNS_MAX];
     int count = PQnfields(result);
@@ -251,7 +252,7 @@ static int64_t run_once(struct postgres *postgres, struct sql_statement *stateme
                              arguments.formats, 1))
         return postgres_lost(postgres, err);
     AUTO_RESULT PGresult *result = postgres_result(postgres, err);
-    return result ? hand_over(result, reader, err) : error_wrap(err, "%s", statement->name);
+    return result ? postgres_hand_over(result, reader, err) : error_wrap(err, "%s", statement->name);
 }
 
 static int64_t postgres_run(struct store *store, struct sql_statement *statement, const struct sql_value *params,
@@ -450,6 +451,7 @@ static void postgres_close(struct store *store)
         explicit_bzero(postgres->url, strlen(postgres->url));
     free(postgres->url);
     free(postgres->place);
+    buf_release(&postgres->copying);
     free(postgres);
     store->connection = NULL;
 }
@@ -469,4 +471,5 @@ const struct store_backend store_postgres = {
     .wait = postgres_wait,
     .wake = postgres_wake,
     .run = postgres_run,
+    .mover = &store_postgres_mover,
 };

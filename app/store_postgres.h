@@ -18,6 +18,7 @@ struct postgres {
     bool listening[2];  /* by enum store_news */
     int64_t ahead_ms;   /* the server's clock minus our time since boot */
     int64_t compare_ms; /* boot time: compare the clocks again from here on */
+    struct buf copying; /* what COPY has not been sent yet */
 };
 
 static inline struct postgres *postgres_of(const struct store *store)
@@ -38,6 +39,18 @@ PGresult *postgres_result(struct postgres *postgres, struct error *err);
 
 /* Sends text that has no parameters and gives no rows: one or more statements. */
 int postgres_execute(struct postgres *postgres, const char *sql, struct error *err);
+
+/* A query whose rows come one by one, however many there are. How many, or -1; then the connection may be gone. */
+int64_t postgres_stream(struct postgres *postgres, const char *sql, const struct sql_reader *reader, struct error *err);
+
+/* Hands the rows of a result in binary over: how many, or -1. */
+int64_t postgres_hand_over(const PGresult *result, const struct sql_reader *reader, struct error *err);
+
+/* Begins a COPY … FROM STDIN. */
+int postgres_copy_begins(struct postgres *postgres, const char *sql, struct error *err);
+
+/* Sends a part of what COPY … FROM STDIN reads. */
+int postgres_copy(struct postgres *postgres, const char *data, size_t len, struct error *err);
 
 /* A query without parameters that gives one integer; *value is left alone when it gives no row. */
 int postgres_ask(struct postgres *postgres, const char *sql, int64_t *value, struct error *err);

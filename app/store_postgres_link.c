@@ -143,6 +143,53 @@ PGresult *postgres_result(struct postgres *postgres, struct error *err)
     return NULL;
 }
 
+int64_t postgres_stream(struct postgres *postgres, const char *sql, const struct sql_reader *reader, struct error *err)
+{
+    int64_t rows = 0;
+    if (!PQsendQueryParams(postgres->link, sql, 0, NULL, NULL, NULL, NULL, 1) || !PQsetSingleRowMode(postgres->link))
+        return postgres_lost(postgres, err);
+    for (;;) {
+        int64_t deadline = clock_monotonic_ms() + ANSWER_MS;
+        AUTO_RESULT PGresult *result = NULL;
+        if (!flush(postgres->link, deadline) || !next_result(postgres->link, deadline, &result))
+            return postgres_lost(postgres, err);
+        if (!result)
+            return rows;
+        ExecStatusType status = PQresultStatus(result);
+        if (status != PGRES_SINGLE_TUPLE && status != PGRES_TUPLES_OK) {
+            refused(postgres, result, err);
+            postgres_drop(postgres); /* with whatever else is on its way */
+            return -1;
+        }
+        int64_t more = postgres_hand_over(result, reader, err);
+        if (more < 0) {
+            postgres_drop(postgres);
+            return -1;
+        }
+        rows += more;
+    }
+}
+
+int postgres_copy_begins(struct postgres *postgres, const char *sql, struct error *err)
+{
+    int64_t deadline = clock_monotonic_ms() + ANSWER_MS;
+    AUTO_RESULT PGresult *result = NULL;
+    if (!PQsendQuery(postgres->link, sql) || !flush(postgres->link, deadline) ||
+        !next_result(postgres->link, deadline, &result))
+        return postgres_lost(postgres, err);
+    return PQresultStatus(result) == PGRES_COPY_IN ? 0 : refused(postgres, result, err);
+}
+
+int postgres_copy(struct postgres *postgres, const char *data, size_t len, struct error *err)
+{
+    int64_t deadline = clock_monotonic_ms() + ANSWER_MS;
+    int taken;
+    while ((taken = PQputCopyData(postgres->link, data, (int)len)) == 0) /* it has no room until some has left */
+        if (!wait_socket(postgres->link, POLLIN | POLLOUT, deadline) || !PQconsumeInput(postgres->link))
+            return postgres_lost(postgres, err);
+    return taken == 1 && flush(postgres->link, deadline) ? 0 : postgres_lost(postgres, err);
+}
+
 int postgres_execute(struct postgres *postgres, const char *sql, struct error *err)
 {
     if (!PQsendQuery(postgres->link, sql))

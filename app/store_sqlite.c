@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,7 +9,8 @@
 
 #include "app/base/clock.h"
 #include "app/base/fs.h"
-#include "app/store_internal.h"
+#include "app/store_move.h"
+#include "app/store_sqlite.h"
 
 enum {
     BUSY_MS = 5000, /* how long a write waits for another process's transaction */
@@ -20,30 +20,13 @@ enum {
     APPLICATION_ID = 0x41535359, /* as in migrations/001_initial.sql */
 };
 
-struct sqlite {
-    sqlite3 *db;
-    char *path;
-    int64_t give_up_ms; /* when the wait for the write lock is over */
-};
-
-static sqlite3 *db_of(const struct store *store)
-{
-    return ((struct sqlite *)store->connection)->db;
-}
-
-static const char *path_of(const struct store *store)
-{
-    return ((struct sqlite *)store->connection)->path;
-}
-
 static bool is_full(sqlite3 *db, int code)
 {
     int system = sqlite3_system_errno(db);
     return (code & 0xff) == SQLITE_FULL || ((code & 0xff) == SQLITE_IOERR && (system == ENOSPC || system == EDQUOT));
 }
 
-/* Says what an SQLite result means for a person, with the fix. Returns -1. */
-static int failed(const struct store *store, int code, struct error *err)
+int sqlite_failed(const struct store *store, int code, struct error *err)
 {
     sqlite3 *db = db_of(store);
     const char *path = path_of(store);
@@ -76,15 +59,15 @@ static int failed(const struct store *store, int code, struct error *err)
     }
 }
 
-static int execute(struct store *store, const char *sql, struct error *err)
+int sqlite_execute(struct store *store, const char *sql, struct error *err)
 {
     int code = sqlite3_exec(db_of(store), sql, NULL, NULL, NULL);
-    return code == SQLITE_OK ? 0 : failed(store, code, err);
+    return code == SQLITE_OK ? 0 : sqlite_failed(store, code, err);
 }
 
 /* ---- statements ---- */
 
-static int bind_value(sqlite3_stmt *prepared, int at, const struct sql_value *value)
+int sqlite_bind(sqlite3_stmt *prepared, int at, const struct sql_value *value)
 {
     switch (value->type) {
     case SQL_INT:
@@ -113,9 +96,9 @@ static int bind_params(struct store *store, const struct sql_statement *statemen
         int at = sqlite3_bind_parameter_index(prepared, name);
         if (!at)
             return error_set(err, ERROR_INTERNAL, "statement %s has no parameter %s", statement->name, name);
-        int code = bind_value(prepared, at, &params[i]);
+        int code = sqlite_bind(prepared, at, &params[i]);
         if (code != SQLITE_OK)
-            return failed(store, code, err);
+            return sqlite_failed(store, code, err);
     }
     return 0;
 }
@@ -153,14 +136,14 @@ static int hand_over(sqlite3_stmt *prepared, const struct sql_reader *reader, st
     return reader->each(reader->context, &(struct sql_row){columns, (size_t)count}, err);
 }
 
-static int64_t step_all(struct store *store, sqlite3_stmt *prepared, const struct sql_reader *reader, struct error *err)
+int64_t sqlite_step_all(struct store *store, sqlite3_stmt *prepared, const struct sql_reader *reader, struct error *err)
 {
     int code;
     int64_t rows = 0;
     for (; (code = sqlite3_step(prepared)) == SQLITE_ROW; rows++)
         if (hand_over(prepared, reader, err) < 0)
             return -1;
-    return code == SQLITE_DONE ? rows : failed(store, code, err);
+    return code == SQLITE_DONE ? rows : sqlite_failed(store, code, err);
 }
 
 static int64_t sqlite_run(struct store *store, struct sql_statement *statement, const struct sql_value *params,
@@ -171,14 +154,14 @@ static int64_t sqlite_run(struct store *store, struct sql_statement *statement, 
         int code = sqlite3_prepare_v3(db_of(store), statement->text, (int)statement->len, SQLITE_PREPARE_PERSISTENT,
                                       &prepared, NULL);
         if (code != SQLITE_OK) {
-            failed(store, code, err);
+            sqlite_failed(store, code, err);
             return error_wrap(err, "statement %s", statement->name);
         }
         statement->prepared = prepared;
     }
     int64_t rows = -1;
     if (bind_params(store, statement, params, count, err) == 0)
-        rows = step_all(store, statement->prepared, reader, err);
+        rows = sqlite_step_all(store, statement->prepared, reader, err);
     sqlite3_reset(statement->prepared); /* its result is that of the step */
     sqlite3_clear_bindings(statement->prepared);
     return rows;
@@ -186,18 +169,18 @@ static int64_t sqlite_run(struct store *store, struct sql_statement *statement, 
 
 static int sqlite_begin(struct store *store, struct error *err)
 {
-    return execute(store, "BEGIN IMMEDIATE", err);
+    return sqlite_execute(store, "BEGIN IMMEDIATE", err);
 }
 
 static int sqlite_commit(struct store *store, struct error *err)
 {
-    return execute(store, "COMMIT", err);
+    return sqlite_execute(store, "COMMIT", err);
 }
 
 static void sqlite_rollback(struct store *store)
 {
     if (!sqlite3_get_autocommit(db_of(store))) /* a full disk has rolled back already */
-        execute(store, "ROLLBACK", NULL);
+        sqlite_execute(store, "ROLLBACK", NULL);
 }
 
 /* ---- backup ---- */
@@ -232,7 +215,7 @@ static int write_copy(struct store *store, const char *path, struct error *err)
         code = sqlite3_step(copy);
     sqlite3_finalize(copy);
     if (code != SQLITE_DONE)
-        return failed(store, code, err);
+        return sqlite_failed(store, code, err);
     if (fsync(fd) < 0)
         return error_system(err, errno, "sync %s", path);
     return check_copy(path, err);
@@ -275,7 +258,7 @@ static int pragma_int(struct store *store, const char *sql, int64_t *value, stru
     if (code == SQLITE_OK && (code = sqlite3_step(prepared)) == SQLITE_ROW)
         *value = sqlite3_column_int64(prepared, 0);
     sqlite3_finalize(prepared);
-    return code == SQLITE_ROW ? 0 : failed(store, code, err);
+    return code == SQLITE_ROW ? 0 : sqlite_failed(store, code, err);
 }
 
 /* Inside a transaction, else another process's migration comes between the answers. The schema's version; refuses a
@@ -313,7 +296,7 @@ static int apply_migrations(struct store *store, struct error *err)
         AUTO_FREE char *set = text_format("PRAGMA user_version = %lld", (long long)version + 1);
         if (!set)
             return sql_out_of_memory(err);
-        if (execute(store, file->data, err) < 0 || execute(store, set, err) < 0)
+        if (sqlite_execute(store, file->data, err) < 0 || sqlite_execute(store, set, err) < 0)
             return error_wrap(err, "apply %s", file->path);
     }
     return 0;
@@ -328,7 +311,7 @@ static int enter_wal(struct store *store, struct error *err)
            (code & 0xff) == SQLITE_BUSY && clock_monotonic_ms() < deadline)
         clock_sleep_ms(20);
     if (code != SQLITE_OK)
-        return failed(store, code, err);
+        return sqlite_failed(store, code, err);
     int64_t wal = 0;
     if (pragma_int(store, "SELECT journal_mode = 'wal' FROM pragma_journal_mode", &wal, err) < 0)
         return -1;
@@ -340,7 +323,7 @@ static int enter_wal(struct store *store, struct error *err)
 
 static int read_version(struct store *store, int64_t *version, struct error *err)
 {
-    int status = execute(store, "BEGIN", err) < 0 ? -1 : check_version(store, version, err);
+    int status = sqlite_execute(store, "BEGIN", err) < 0 ? -1 : check_version(store, version, err);
     sqlite_rollback(store);
     return status;
 }
@@ -369,10 +352,10 @@ static int prepare(struct store *store, struct error *err)
     sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
     sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
     if (read_version(store, &version, err) < 0 || enter_wal(store, err) < 0 ||
-        execute(store,
-                "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864;"
-                "PRAGMA temp_store = MEMORY",
-                err) < 0)
+        sqlite_execute(store,
+                       "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864;"
+                       "PRAGMA temp_store = MEMORY",
+                       err) < 0)
         return -1;
     if (!sql_migration("sqlite", version + 1))
         return 0;
@@ -436,7 +419,7 @@ static int sqlite_open(struct store *store, const char *url, struct error *err)
         return -1;
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     int code = sqlite3_open_v2(path, &sqlite->db, flags, NULL);
-    return code == SQLITE_OK ? prepare(store, err) : failed(store, code, err);
+    return code == SQLITE_OK ? prepare(store, err) : sqlite_failed(store, code, err);
 }
 
 static void sqlite_close(struct store *store)
@@ -466,4 +449,5 @@ const struct store_backend store_sqlite = {
     .now_ms = sqlite_now_ms,
     .wait = sqlite_wait,
     .run = sqlite_run,
+    .mover = &store_sqlite_mover,
 };

@@ -26,12 +26,16 @@ static const char *to_hex(const unsigned char *bytes, size_t len, char *hex)
     return hex;
 }
 
+void digest_sha256_bytes(const void *data, size_t len, unsigned char digest[static DIGEST_SIZE])
+{
+    must(EVP_Digest(len ? data : "", len, digest, NULL, EVP_sha256(), NULL) == 1, "SHA-256");
+}
+
 const char *digest_sha256(const void *data, size_t len, char hex[static DIGEST_HEX_SIZE])
 {
-    unsigned char bytes[EVP_MAX_MD_SIZE];
-    unsigned int bytes_len = 0;
-    must(EVP_Digest(len ? data : "", len, bytes, &bytes_len, EVP_sha256(), NULL) == 1, "SHA-256");
-    return to_hex(bytes, bytes_len, hex);
+    unsigned char bytes[DIGEST_SIZE];
+    digest_sha256_bytes(data, len, bytes);
+    return to_hex(bytes, sizeof bytes, hex);
 }
 
 const char *digest_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,

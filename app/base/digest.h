@@ -10,6 +10,10 @@
 /* SHA-256 in lower-case hexadecimal. */
 const char *digest_sha256(const void *data, size_t len, char hex[static DIGEST_HEX_SIZE]);
 
+/* The same as 32 bytes. */
+#define DIGEST_SIZE 32
+void digest_sha256_bytes(const void *data, size_t len, unsigned char digest[static DIGEST_SIZE]);
+
 /* HMAC-SHA256 in lower-case hexadecimal (RFC 2104). */
 const char *digest_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
                                char hex[static DIGEST_HEX_SIZE]);
