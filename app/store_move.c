@@ -136,20 +136,38 @@ static int count_rows(struct store *store, const char *table, int64_t *rows, str
     return store->backend->mover->read(store, sql, &(struct sql_reader){read_count, rows}, err);
 }
 
+/* Emptied, when a new database is not empty there. */
+static int clear_seed(void *context, const struct sql_row *row, struct error *err)
+{
+    struct move *move = context;
+    AUTO_FREE char *name = row_text(row, "name");
+    AUTO_FREE char *sql = name ? text_format("DELETE FROM \"%s\"", name) : NULL;
+    if (!sql)
+        return sql_out_of_memory(err);
+    return move->to->backend->mover->read(move->to, sql, &(struct sql_reader){0}, err);
+}
+
+static int check_empty(struct move *move, const struct table *table, struct error *err)
+{
+    int64_t there = 0;
+    if (count_rows(move->to, table->name, &there, err) < 0)
+        return -1;
+    if (!there)
+        return 0;
+    return error_set(err, ERROR_CONFLICT, "the target is not empty: it has %lld rows in table %s; name a new database",
+                     (long long)there, table->name);
+}
+
 static int look(struct move *move, struct error *err)
 {
-    if (sql_run(move->from, "table_list", NULL, 0, &(struct sql_reader){add_table, move}, err) < 0)
+    if (sql_run(move->from, "table_list", NULL, 0, &(struct sql_reader){add_table, move}, err) < 0 ||
+        sql_run(move->from, "seed_list", NULL, 0, &(struct sql_reader){clear_seed, move}, err) < 0)
         return -1;
     for (size_t i = 0; i < move->count; i++) {
         struct table *table = &move->tables[i];
-        int64_t there = 0;
         if (compare_columns(move, table, err) < 0 || count_rows(move->from, table->name, &table->total, err) < 0 ||
-            count_rows(move->to, table->name, &there, err) < 0)
+            check_empty(move, table, err) < 0)
             return -1;
-        if (there)
-            return error_set(err, ERROR_CONFLICT,
-                             "the target is not empty: it has %lld rows in table %s; name a new database",
-                             (long long)there, table->name);
     }
     return 0;
 }

@@ -156,7 +156,7 @@ int64_t postgres_stream(struct postgres *postgres, const char *sql, const struct
         if (!result)
             return rows;
         ExecStatusType status = PQresultStatus(result);
-        if (status != PGRES_SINGLE_TUPLE && status != PGRES_TUPLES_OK) {
+        if (status != PGRES_SINGLE_TUPLE && status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
             refused(postgres, result, err);
             postgres_drop(postgres); /* with whatever else is on its way */
             return -1;

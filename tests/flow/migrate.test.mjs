@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { postgres } from '../fake/postgres.mjs';
 import { cannotRun, command, script, until, world } from './harness.mjs';
 
-test('an installation moves to PostgreSQL and goes on', { skip: cannotRun, timeout: 300_000 }, async (t) => {
+test('an installation moves to PostgreSQL and goes on', { skip: cannotRun, timeout: 600_000 }, async (t) => {
     const server = await postgres(null);
     if (!server) return t.skip('PostgreSQL is not installed');
     let answers = true;
