@@ -91,6 +91,17 @@ static const struct cli_command commands[] = {
      "A job that failed or was cancelled goes on where it stood; one with an outcome starts afresh.\n\n" CONFIG_HELP
      "  --fresh         start afresh in any case; money spent stays counted\n",
      false},
+    {"deliveries", cli_deliveries, "list what the forges have sent, newest first",
+     "usage: assay deliveries [options]\n"
+     "       assay deliveries --retry ID\n\n"
+     "On a terminal an aligned table; otherwise one line for each, its columns separated by tabs: id, state, event, "
+     "tries, received, note.\n\n" CONFIG_HELP
+     "  --dead          only those that came to nothing: given up after 8 tries, or failed for good\n"
+     "  --state STATE   only waiting, taken, done or dead ones\n"
+     "  --limit N       at most so many; 50 when left out\n"
+     "  --retry ID      one that came to nothing gets its tries again; what it has led to already is not done twice\n"
+     "  --json          as a JSON array\n",
+     false},
     {"backup", cli_backup, "copy the SQLite database while it is in use",
      "usage: assay backup FILE [--config FILE]\n\n"
      "FILE appears once it is complete and checked; it must not exist yet. To restore, stop Assay and put it in the "
@@ -205,7 +216,7 @@ int cli_help(int argc, char **argv, struct error *err)
     printf("assay: label an issue, get a pull request that has been proven\n\nusage: assay COMMAND [options]\n\n");
     for (size_t i = 0; i < COMMANDS; i++)
         if (!commands[i].internal)
-            printf("  %-9s %s\n", commands[i].name, commands[i].summary);
+            printf("  %-10s %s\n", commands[i].name, commands[i].summary);
     printf("\n`assay COMMAND --help` tells more. Status: 0 done, 1 the job did not succeed, 2 wrong use or "
            "configuration,\n"
            "3 something outside failed (forge, model, sandbox).\n");

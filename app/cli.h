@@ -51,6 +51,7 @@ int cli_eval(int argc, char **argv, struct error *err);
 int cli_mine(int argc, char **argv, struct error *err);
 int cli_verify(int argc, char **argv, struct error *err);
 int cli_jobs(int argc, char **argv, struct error *err);
+int cli_deliveries(int argc, char **argv, struct error *err);
 int cli_show(int argc, char **argv, struct error *err);
 int cli_cancel(int argc, char **argv, struct error *err);
 int cli_retry(int argc, char **argv, struct error *err);

@@ -103,7 +103,8 @@ static void check_database(struct doctor *doctor)
            "schema %lld, %lld jobs queued, %lld running, %lld deliveries waiting%s",
            (long long)json_int_at(status, "schema", 0), (long long)json_int_at(status, "jobs.queued", 0),
            (long long)json_int_at(status, "jobs.running", 0), (long long)json_int_at(status, "deliveries.waiting", 0),
-           dead ? "; some deliveries were given up: the log says why, deliver them again from the forge" : "");
+           dead ? "; some deliveries were given up: `assay deliveries --dead` says why, `--retry ID` tries one again"
+                : "");
 }
 
 /* Runs one of the pinned tools, so that a broken virtual environment is found as well as a missing one. */

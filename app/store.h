@@ -108,6 +108,26 @@ int store_delivery_defer(struct store *store, const struct delivery *delivery, i
                          struct error *err);
 void delivery_release(struct delivery *delivery);
 
+/* What became of a delivery; its payload is left out. */
+struct delivery_row {
+    char *forge, *id, *event;
+    char *state; /* "waiting", "taken", "done", "dead" */
+    char *note;
+    int64_t received_ms, due_ms, ended_ms;
+    int attempts;
+};
+/* Newest first. */
+struct delivery_filter {
+    const char *state; /* NULL: any */
+    bool lost;         /* only what came to nothing: dead, or failed for good */
+    size_t limit;      /* 0: 50 */
+};
+int store_deliveries(struct store *store, const struct delivery_filter *filter, struct delivery_row **out,
+                     size_t *count, struct error *err);
+void delivery_rows_free(struct delivery_row *rows, size_t count);
+/* A delivery that came to nothing gets its tries again. ERROR_NOT_FOUND; ERROR_CONFLICT when it did not. */
+int store_delivery_retry(struct store *store, const char *id, struct error *err);
+
 /* ---- jobs ---- */
 
 enum job_state {

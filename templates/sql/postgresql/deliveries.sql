@@ -43,3 +43,19 @@ SET state = CASE WHEN attempts >= :max_attempts THEN 'dead' ELSE 'waiting' END,
     note = :reason
 WHERE forge = :forge AND id = :id AND state = 'taken' AND attempts = :attempts
 RETURNING seq;
+
+-- :lost: those that came to nothing, given up or failed for good.
+-- name: delivery_list
+SELECT forge, id, event, state, note, received_ms, due_ms, ended_ms, attempts FROM delivery
+WHERE (:state::text IS NULL OR state = :state)
+  AND (:lost = 0 OR state = 'dead' OR (state = 'done' AND note LIKE 'failed:%'))
+ORDER BY seq DESC
+LIMIT :limit;
+
+-- name: delivery_retry
+UPDATE delivery SET state = 'waiting', attempts = 0, due_ms = 0, ended_ms = 0
+WHERE id = :id AND (state = 'dead' OR (state = 'done' AND note LIKE 'failed:%'))
+RETURNING seq;
+
+-- name: delivery_state
+SELECT state, note FROM delivery WHERE id = :id;
