@@ -102,6 +102,17 @@ static const struct cli_command commands[] = {
      "  --retry ID      one that came to nothing gets its tries again; what it has led to already is not done twice\n"
      "  --json          as a JSON array\n",
      false},
+    {"storage", cli_storage, "say what takes how much room",
+     "usage: assay storage [options]\n\n"
+     "The database by its parts, and the state directory by its folders.\n\n" CONFIG_HELP
+     "  --json          counts and bytes as a JSON object\n",
+     false},
+    {"tidy", cli_tidy, "remove what `retention` lets go of",
+     "usage: assay tidy [options]\n\n"
+     "Old deliveries, journals, artifacts and evaluations, git mirrors that are not used, what dead runs have left. "
+     "The workers\ndo it at their start and every hour; docs/reliability.md says what is kept.\n\n" CONFIG_HELP
+     "  --json          how many of each went\n",
+     false},
     {"backup", cli_backup, "copy the SQLite database while it is in use",
      "usage: assay backup FILE [--config FILE]\n\n"
      "FILE appears once it is complete and checked; it must not exist yet. To restore, stop Assay and put it in the "

@@ -56,6 +56,8 @@ int cli_show(int argc, char **argv, struct error *err);
 int cli_cancel(int argc, char **argv, struct error *err);
 int cli_retry(int argc, char **argv, struct error *err);
 int cli_migrate(int argc, char **argv, struct error *err);
+int cli_storage(int argc, char **argv, struct error *err);
+int cli_tidy(int argc, char **argv, struct error *err);
 int cli_backup(int argc, char **argv, struct error *err);
 int cli_doctor(int argc, char **argv, struct error *err);
 int cli_version(int argc, char **argv, struct error *err);

@@ -10,6 +10,7 @@
 #include "app/config_internal.h"
 
 #define FILE_MAX MiB(1)
+#define DAY_MS   ((int64_t)24 * 60 * 60 * 1000)
 
 #define SERVER(member) (offsetof(struct config, server.member) - offsetof(struct config, server))
 
@@ -57,6 +58,26 @@ static const struct yaml_field catch_up_fields[] = {
     {0},
 };
 
+#define RETENTION(member) offsetof(struct retention_config, member)
+#define YEARS             (366.0 * 86400 * 1000)
+
+static const struct yaml_field retention_fields[] = {
+    YAML_FIELD("deliveries", YAML_DURATION, RETENTION(deliveries_ms),
+               "how long a delivery that is done is kept; 0s: for good", .max = 10 * YEARS),
+    YAML_FIELD("journal", YAML_DURATION, RETENTION(journal_ms),
+               "how long an ended job can go on where it stood, and what came to nothing is listed; 0s: for good",
+               .max = 10 * YEARS),
+    YAML_FIELD("artifacts", YAML_DURATION, RETENTION(artifacts_ms),
+               "how long what an ended job has made is kept; 0s: for good", .max = 10 * YEARS),
+    YAML_FIELD("evaluations", YAML_DURATION, RETENTION(evaluations_ms),
+               "how long results of `assay eval` are kept; 0s: for good", .max = 10 * YEARS),
+    YAML_FIELD("mirrors", YAML_DURATION, RETENTION(mirrors_ms),
+               "how long a git mirror that nobody uses is kept; 0s: for good", .max = 10 * YEARS),
+    YAML_FIELD("mirrors_size", YAML_SIZE, RETENTION(mirrors_size),
+               "what all git mirrors may take, beyond it the longest unused go; 0: no bound", .max = 1e15),
+    {0},
+};
+
 #define AT(member) offsetof(struct config, member)
 
 const struct yaml_field config_fields[] = {
@@ -78,6 +99,7 @@ const struct yaml_field config_fields[] = {
                .fields = thresholds_fields),
     YAML_FIELD("catch_up", YAML_OBJECT, AT(catch_up), "what webhooks have missed is looked for, at a start and then",
                .fields = catch_up_fields),
+    YAML_FIELD("retention", YAML_OBJECT, AT(retention), "how long things are kept", .fields = retention_fields),
     YAML_FIELD("label", YAML_TEXT, AT(label), "the label that starts a job when it is put on an issue"),
     {0},
 };
@@ -124,6 +146,15 @@ int config_set_defaults(struct config *config)
                 .deliveries_ms =
                     10 * 60 * 1000, /* `repositories` is off: it needs a token for more than one repository */
                 .back_ms = (int64_t)72 * 60 * 60 * 1000,
+            },
+        .retention =
+            {
+                .deliveries_ms = 30 * DAY_MS,
+                .journal_ms = 90 * DAY_MS,
+                .artifacts_ms = 90 * DAY_MS,
+                .evaluations_ms = 365 * DAY_MS,
+                .mirrors_ms = 30 * DAY_MS,
+                .mirrors_size = (int64_t)20 << 30,
             },
     };
     struct {

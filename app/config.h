@@ -30,6 +30,16 @@ struct catch_up_config {
     int64_t back_ms;         /* `back`, default 72 h */
 };
 
+/* How long things are kept; 0: for good (app/housekeeping.h). */
+struct retention_config {
+    int64_t deliveries_ms;  /* `deliveries`, default 30 d: longer than a forge sends one again */
+    int64_t journal_ms;     /* `journal`, default 90 d: what a retry goes on from, deliveries that came to nothing */
+    int64_t artifacts_ms;   /* `artifacts`, default 90 d */
+    int64_t evaluations_ms; /* `evaluations`, default 365 d */
+    int64_t mirrors_ms;     /* `mirrors`, default 30 d without use */
+    int64_t mirrors_size;   /* `mirrors_size`, bytes, default 20 GiB; 0: no bound */
+};
+
 struct config {
     char *file; /* where it was read from; "the environment" without a file */
     struct {
@@ -46,6 +56,7 @@ struct config {
     struct limits_config limits;
     struct thresholds thresholds; /* a repository may ask for others (app/policy.h) */
     struct catch_up_config catch_up;
+    struct retention_config retention;
     char *label; /* default "assay" */
 };
 

@@ -158,10 +158,22 @@ static int check_routes(const struct config *config, struct error *err)
     return 0;
 }
 
+/* A delivery may be sent again for three days, and a look back may find it again: it must still be known then. */
+static int check_retention(const struct config *config, struct error *err)
+{
+    static const int64_t day_ms = (int64_t)24 * 60 * 60 * 1000;
+    int64_t least_ms = config->catch_up.back_ms > 3 * day_ms ? config->catch_up.back_ms + day_ms : 4 * day_ms;
+    if (config->retention.deliveries_ms && config->retention.deliveries_ms < least_ms)
+        return bad(config, err, 0, "retention.deliveries",
+                   "at least %lldd: a delivery may be sent again for three days, and found again within catch_up.back",
+                   (long long)((least_ms + day_ms - 1) / day_ms));
+    return 0;
+}
+
 int config_check(const struct config *config, unsigned needs, struct error *err)
 {
     bool from_environment = strcmp(config->file, "the environment") == 0;
-    if (check_server(config, err) < 0)
+    if (check_server(config, err) < 0 || check_retention(config, err) < 0)
         return -1;
     for (size_t i = 0; i < config->forges.count; i++)
         if (check_forge(config, i, needs & CONFIG_NEEDS_FORGES, err) < 0)

@@ -316,6 +316,27 @@ int store_catch_up_seen(struct store *store, const char *forge, const char *what
 int store_missed_try(struct store *store, const char *forge, const char *id, int64_t *tries, struct error *err);
 int store_delivery_known(struct store *store, const char *forge, const char *id, bool *known, struct error *err);
 
+/* ---- housekeeping (app/housekeeping.h) ---- */
+
+enum store_part {
+    STORE_DELIVERIES,      /* that are done, with their payloads */
+    STORE_LOST_DELIVERIES, /* that came to nothing */
+    STORE_SNAPSHOTS,       /* of the stages of ended jobs: what a retry goes on from */
+    STORE_ARTIFACTS,       /* of ended jobs */
+    STORE_EVAL_RESULTS,
+    STORE_EVAL_RUNS, /* without results */
+};
+/* Lets go of at most `limit` rows that ended before a time, in one transaction; nothing of a job that waits or runs, or
+ * whose pull request is open. *count: how many there were. */
+int store_forget(struct store *store, enum store_part part, int64_t before_ms, size_t limit, size_t *count,
+                 struct error *err);
+/* Whether a waiting or running job needs it. */
+int store_repository_in_use(struct store *store, const char *forge, const char *owner, const char *repo, bool *used,
+                            struct error *err);
+/* {"database": {count, bytes}, "deliveries": …, "journal": …, "artifacts": …, "evaluations": …}; owned by the caller.
+ */
+json_t *store_sizes(struct store *store, struct error *err);
+
 /* Counts for /readyz, /metrics and `assay doctor`: {"deliveries": {state: n}, "jobs": {state: n}, "schema": n}. */
 json_t *store_status(struct store *store, struct error *err);
 

@@ -16,6 +16,7 @@
 #include "app/base/fs.h"
 #include "app/cli.h"
 #include "app/config.h"
+#include "app/housekeeper.h"
 #include "app/source.h"
 #include "app/stop.h"
 #include "app/worker_home.h"
@@ -56,6 +57,7 @@ struct worker {
     struct store *store;
     struct stop stop;
     struct worker_home home;
+    struct housekeeper keeper;
     struct slot *slots;
     int64_t *cancelled; /* room for the jobs of all slots */
     size_t slot_count;
@@ -368,6 +370,7 @@ static void loop(struct worker *worker)
         if (!worker->drain_ms) {
             recover(worker);
             claim_all(worker);
+            housekeeper_tick(&worker->keeper, worker->config_path, &worker->log);
         }
         if (store_wait(worker->store, STORE_NEWS_JOB, worker->stop.fd, TICK_MS)) {
             worker->news = true;
@@ -435,6 +438,7 @@ static void worker_close(struct worker *worker)
     free(worker->slots);
     free(worker->cancelled);
     stop_release(&worker->stop);
+    housekeeper_end(&worker->keeper);
     worker_home_close(&worker->home);
     config_release(&worker->config);
 }

@@ -87,6 +87,7 @@ static int take_lock(const char *path, int64_t timeout_ms, struct error *err)
         }
         clock_sleep_ms(LOCK_POLL_MS);
     }
+    futimens(fd, NULL); /* when the mirror was used last */
     return hand_over(&fd);
 }
 

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fts.h>
 #include <linux/openat2.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -412,4 +413,17 @@ int fs_walk(const char *root, size_t max, int (*each)(void *context, const char 
         free(walk.paths[i]);
     free(walk.paths);
     return result;
+}
+
+int64_t fs_disk_usage(const char *path)
+{
+    char *const paths[] = {(char *)path, NULL};
+    FTS *walk = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+    int64_t blocks = 0;
+    for (FTSENT *entry; walk && (entry = fts_read(walk));)
+        if (entry->fts_info != FTS_DP && entry->fts_info != FTS_NS)
+            blocks += entry->fts_statp->st_blocks;
+    if (walk)
+        fts_close(walk);
+    return blocks * 512;
 }

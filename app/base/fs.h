@@ -33,6 +33,8 @@ int fs_write_atomic(const char *path, const void *data, size_t len, unsigned mod
 
 int fs_make_dirs(const char *path, unsigned mode, struct error *err); /* like mkdir -p */
 int fs_remove_tree(const char *path, struct error *err); /* a missing path is fine; links are removed, not followed */
+/* What the tree takes on disk, in bytes; links are not followed, what cannot be read counts as nothing. */
+int64_t fs_disk_usage(const char *path);
 bool fs_exists(const char *path);
 
 /* A fresh private directory `<parent>/<prefix>XXXXXX`; heap text, owned by the caller. */

@@ -193,6 +193,14 @@ static const struct {
     {"database: mysql://x\n", 0,
      "assay.yml: database: \"mysql\" is not a kind of database known here; use sqlite:///PATH or "
      "postgresql://USER@HOST/NAME"},
+    {"retention: {deliveries: 2d}\n", 0,
+     "assay.yml: retention.deliveries: at least 4d: a delivery may be sent again for three days, and found again "
+     "within "
+     "catch_up.back"},
+    {"catch_up: {back: 7d}\nretention: {deliveries: 7d}\n", 0,
+     "assay.yml: retention.deliveries: at least 8d: a delivery may be sent again for three days, and found again "
+     "within "
+     "catch_up.back"},
     {"label: ''\n", 0, "assay.yml: label: a label has to have a name"},
     {FORGE "  - name: github\n", 0, "assay.yml:3: forges[1].name: another forge is called \"github\""},
     {"forges:\n  - name: Git Hub\n", 0,

@@ -1,0 +1,94 @@
+/* assay storage: what takes how much room. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/base/fs.h"
+#include "app/base/json.h"
+#include "app/cli.h"
+#include "app/config.h"
+#include "app/mirrors.h"
+#include "app/store.h"
+#include "app/table.h"
+
+static int add_mirrors(const struct config *config, json_t *folders, struct error *err)
+{
+    struct mirror_place *mirrors = NULL;
+    size_t count = 0;
+    json_int_t bytes = 0;
+    if (mirrors_list(config->state_dir, &mirrors, &count, err) < 0)
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        bytes += mirrors[i].bytes;
+    mirrors_free(mirrors, count);
+    json_object_set_new(folders, "mirrors", json_pack("{s:I, s:I}", "count", (json_int_t)count, "bytes", bytes));
+    return 0;
+}
+
+static json_t *measure(const struct config *config, struct error *err)
+{
+    static const char *const names[] = {"work", "sandbox", "tools"};
+    json_auto_t *folders = json_object();
+    struct store *store = store_open(config->database, err);
+    json_auto_t *database = store ? store_sizes(store, err) : NULL;
+    store_close(store);
+    if (!database || add_mirrors(config, folders, err) < 0)
+        return NULL;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        AUTO_FREE char *path = text_format("%s/%s", config->state_dir, names[i]);
+        if (path)
+            json_object_set_new(folders, names[i], json_pack("{s:I}", "bytes", (json_int_t)fs_disk_usage(path)));
+    }
+    json_t *whole = json_pack("{s:O, s:O}", "database", database, "state_dir", folders);
+    if (!whole)
+        error_set(err, ERROR_INTERNAL, "out of memory");
+    return whole;
+}
+
+static void add_rows(struct table *table, const char *place, const json_t *parts)
+{
+    const char *name;
+    const json_t *part;
+    json_object_foreach ((json_t *)parts, name, part) {
+        AUTO_FREE char *mib = text_format("%.1f", (double)json_int_at(part, "bytes", 0) / (1 << 20));
+        AUTO_FREE char *count =
+            json_int_at(part, "count", 0) ? text_format("%lld", (long long)json_int_at(part, "count", 0)) : strdup("");
+        const char *const cells[] = {place, name, mib ? mib : "", count ? count : ""};
+        table_row(table, cells, NULL);
+    }
+}
+
+static void print_table(const json_t *whole)
+{
+    static const char *const titles[] = {"WHERE", "WHAT", "MIB", "COUNT"};
+    struct screen screen = screen_of(stdout);
+    struct table *table = table_new(titles, sizeof titles / sizeof titles[0]);
+    if (!table)
+        return;
+    add_rows(table, "database", json_object_get(whole, "database"));
+    add_rows(table, "state_dir", json_object_get(whole, "state_dir"));
+    table_print(table, &screen, stdout);
+    table_free(table);
+}
+
+int cli_storage(int argc, char **argv, struct error *err)
+{
+    bool json = false;
+    const char *config_path = NULL;
+    const struct cli_option options[] = {{"config", NULL, &config_path}, {"json", &json, NULL}, {0}};
+    if (cli_wants_help(argc, argv))
+        return 0;
+    if (cli_options(argc, argv, options, NULL, 0, err) < 0)
+        return -1;
+    struct config config;
+    if (config_load(config_path, 0, &config, err) < 0)
+        return -1;
+    json_auto_t *whole = measure(&config, err);
+    if (whole && json) {
+        json_dumpf(whole, stdout, JSON_INDENT(2));
+        printf("\n");
+    } else if (whole) {
+        print_table(whole);
+    }
+    config_release(&config);
+    return whole ? 0 : -1;
+}
