@@ -451,5 +451,7 @@ int main(int argc, char **argv)
     };
     if (argc > 2 && strcmp(argv[1], "job") == 0)
         return play(argc, argv);
+    if (argc > 1 && strcmp(argv[1], "tidy") == 0) /* what that does is another test's */
+        return 0;
     return RUN_ON_BOTH(tests);
 }
