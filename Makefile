@@ -87,8 +87,9 @@ asan:
 	$(Q)$(MAKE) BUILD=$(BUILD)-asan SANITIZE=address,undefined OPTIMISE='-O1 -g' unit
 fuzz:
 	$(Q)tests/fuzz/run $(BUILD)-fuzz
-bench: all $(PROBE) $(BUILD)/tests/bench/sandbox
+bench: all $(PROBE) $(BUILD)/tests/bench/sandbox $(BUILD)/tests/bench/jobs
 	$(Q)$(BUILD)/tests/bench/sandbox
+	$(Q)$(BUILD)/tests/bench/jobs
 	$(Q)tests/bench/run receiver $(abspath $(BUILD)/assay)
 lint:
 	$(Q)tools/lint

@@ -76,7 +76,8 @@ static const struct cli_command commands[] = {
      "usage: assay jobs [options]\n\n"
      "On a terminal an aligned table; otherwise one line for each job, its columns separated by tabs: id, state, "
      "outcome,\n"
-     "repository, number, command, created, cost in USD, title.\n\n" CONFIG_HELP
+     "repository, number, command, created, cost in USD, title, why (when it is tried again, or what it failed of).\n"
+     "A failed job was given up when its tries were used up: `assay retry` runs it again.\n\n" CONFIG_HELP
      "  --state STATE   only queued, running, question, done, cancelled or failed ones\n"
      "  --repo O/R      only those of this repository\n"
      "  --limit N       at most so many; 50 when left out\n"
@@ -86,9 +87,10 @@ static const struct cli_command commands[] = {
      "usage: assay show ID [options]\n\n" CONFIG_HELP "  --json          as a JSON object\n", false},
     {"cancel", cli_cancel, "stop a job, or keep it from starting",
      "usage: assay cancel ID [--config FILE]\n\n" CONFIG_HELP, false},
-    {"retry", cli_retry, "run an ended job again",
-     "usage: assay retry ID [options]\n\n"
-     "A job that failed or was cancelled goes on where it stood; one with an outcome starts afresh.\n\n" CONFIG_HELP
+    {"retry", cli_retry, "run an ended job again, or one that waits for its next try at once",
+     "usage: assay retry ID|failed [options]\n\n"
+     "A job that failed or was cancelled goes on where it stood; one with an outcome starts afresh. The word `failed` "
+     "stands\nfor every job that has failed, as after a long outage.\n\n" CONFIG_HELP
      "  --fresh         start afresh in any case; money spent stays counted\n",
      false},
     {"deliveries", cli_deliveries, "list what the forges have sent, newest first",

@@ -12,6 +12,8 @@
 #include "app/store.h"
 #include "app/table.h"
 
+enum { FAILED_MAX = 10000 };
+
 static struct store *open_store(const char *config_path, struct config *config, struct error *err)
 {
     if (config_load(config_path, 0, config, err) < 0)
@@ -80,7 +82,7 @@ static int make_filter(const struct list_options *options, struct job_filter *fi
 static void print_list(const struct job *jobs, size_t count)
 {
     static const char *const titles[] = {"ID",   "STATE",   "OUTCOME", "REPOSITORY", "NUMBER",
-                                         "KIND", "CREATED", "COST",    "TITLE"};
+                                         "KIND", "CREATED", "COST",    "TITLE",      "WHY"};
     struct screen screen = screen_of(stdout);
     struct table *table = table_new(titles, sizeof titles / sizeof titles[0]);
     for (size_t i = 0; table && i < count; i++)
@@ -224,7 +226,8 @@ int cli_cancel(int argc, char **argv, struct error *err)
     return status;
 }
 
-/* What ended without an outcome goes on where it stood; what has one would only come to it again. */
+/* What ended without an outcome (or waits for its time) goes on where it stood; what has one would only come to it
+ * again. */
 static int run_again(struct store *store, int64_t id, bool fresh, struct error *err)
 {
     struct job job;
@@ -238,19 +241,42 @@ static int run_again(struct store *store, int64_t id, bool fresh, struct error *
     return 0;
 }
 
+/* After an outage: all that was given up. */
+static int run_failed_again(struct store *store, bool fresh, struct error *err)
+{
+    struct job_filter filter = {.state = JOB_FAILED, .limit = FAILED_MAX};
+    struct job *jobs = NULL;
+    size_t count = 0;
+    if (store_jobs(store, &filter, &jobs, &count, err) < 0)
+        return -1;
+    int status = 0;
+    for (size_t i = count; status == 0 && i-- > 0;) /* oldest first */
+        status = run_again(store, jobs[i].id, fresh, err);
+    jobs_free(jobs, count);
+    if (status == 0 && count == 0)
+        printf("no job has failed\n");
+    return status;
+}
+
 int cli_retry(int argc, char **argv, struct error *err)
 {
     bool fresh = false;
     const char *config_path = NULL;
+    const char *text = NULL;
     const struct cli_option options[] = {{"config", NULL, &config_path}, {"fresh", &fresh, NULL}, {0}};
     if (cli_wants_help(argc, argv))
         return 0;
     struct config config;
     int64_t id = 0;
-    struct store *store = open_for_job(argc, argv, options, &config_path, &config, &id, err);
+    if (cli_options(argc, argv, options, &text, 1, err) < 0)
+        return -1;
+    bool failed = strcmp(text, "failed") == 0;
+    if (!failed && read_number(argv[0], "a job's id, or the word failed", text, &id, err) < 0)
+        return -1;
+    struct store *store = open_store(config_path, &config, err);
     if (!store)
         return -1;
-    int status = run_again(store, id, fresh, err);
+    int status = failed ? run_failed_again(store, fresh, err) : run_again(store, id, fresh, err);
     close_store(store, &config);
     return status;
 }

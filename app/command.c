@@ -210,7 +210,8 @@ static int retry_job(const struct call *call, const struct job *job, struct erro
     AUTO_FREE char *source = source_of(call);
     json_auto_t *view = view_of(call, job);
     bool done_before = source && trigger_is_known(json_object_get(job->request, "retries"), source);
-    if (!done_before && (job->state == JOB_QUEUED || job->state == JOB_RUNNING))
+    bool waits = job->state == JOB_QUEUED && job->not_before_ms > store_now_ms(call->trigger->store);
+    if (!done_before && !waits && (job->state == JOB_QUEUED || job->state == JOB_RUNNING))
         return say(call, "still-at-work", view, err);
     if (!done_before && start_again(call, job, source, err) < 0)
         return -1;

@@ -29,6 +29,16 @@ static enum tone tone_of(const struct job *job)
     return job->state == JOB_CANCELLED ? TONE_FAINT : TONE_WARN;
 }
 
+/* What a person may want to act on: when it is tried again, or why it came to nothing. Heap. */
+static char *why_of(const struct job *job)
+{
+    char again[CLOCK_TEXT_SIZE];
+    if (job->state == JOB_QUEUED && job->not_before_ms > clock_wall_ms())
+        return text_format("again at %s: %s", clock_rfc3339(job->not_before_ms, again), job->reason);
+    bool proven = strcmp(job->outcome, "proven") == 0;
+    return strdup(job->state == JOB_RUNNING || proven ? "" : job->reason);
+}
+
 void job_view_row(struct table *table, const struct job *job)
 {
     char created[CLOCK_TEXT_SIZE];
@@ -36,12 +46,13 @@ void job_view_row(struct table *table, const struct job *job)
     AUTO_FREE char *repository = text_format("%s/%s", job->owner, job->repo);
     AUTO_FREE char *number = text_format("#%lld", (long long)job->number);
     AUTO_FREE char *cost = text_format("%.4f", job->cost_usd);
-    if (!id || !repository || !number || !cost)
+    AUTO_FREE char *why = why_of(job);
+    if (!id || !repository || !number || !cost || !why)
         return;
     const char *const cells[] = {id,        job_state_name(job->state),          job->outcome, repository, number,
-                                 job->kind, time_text(job->created_ms, created), cost,         job->title};
+                                 job->kind, time_text(job->created_ms, created), cost,         job->title, why};
     const enum tone tones[] = {TONE_PLAIN, tone_of(job), tone_of(job), TONE_PLAIN, TONE_PLAIN,
-                               TONE_PLAIN, TONE_FAINT,   TONE_FAINT,   TONE_PLAIN};
+                               TONE_PLAIN, TONE_FAINT,   TONE_FAINT,   TONE_PLAIN, TONE_FAINT};
     table_row(table, cells, tones);
 }
 

@@ -136,7 +136,8 @@ enum job_state {
     JOB_QUESTION,  /* waits for a person's answer */
     JOB_DONE,      /* ended with an outcome */
     JOB_CANCELLED, /* by a person */
-    JOB_FAILED,    /* ended without an outcome: something outside failed for good; `reason` says what */
+    JOB_FAILED,    /* given up without an outcome, until a person has it run again: something outside failed, and the
+                      tries are used up; `reason` says what */
 };
 const char *job_state_name(enum job_state state);
 int job_state_find(const char *name); /* -1 for an unknown name */
@@ -211,8 +212,8 @@ int store_job_cancel(struct store *store, int64_t id, bool *was_running,
 int store_jobs_to_cancel(struct store *store, const char *worker, int64_t ids[], size_t max, size_t *count,
                          struct error *err);
 /* A new run of an ended (or waiting) job, urgent: back to queued with the attempt count reset; `fresh_start` forgets
- * its journal's stages (money spent stays counted). `request`: replaces the stored one, or NULL. ERROR_CONFLICT when it
- * is queued or running. */
+ * its journal's stages (money spent stays counted). `request`: replaces the stored one, or NULL. One that was put back
+ * to wait for its time need not wait any more. ERROR_CONFLICT when it is queued otherwise or running. */
 int store_job_again(struct store *store, int64_t id, const json_t *request, bool fresh_start, struct error *err);
 int store_job_publish(struct store *store, int64_t id, const char *key, json_t *value,
                       struct error *err); /* sets one key; value is borrowed */

@@ -186,6 +186,12 @@ static int bury(struct worker *worker, struct slot *slot, struct error *err)
     return start(worker, slot, err);
 }
 
+/* Up to a quarter more, so that the jobs that one outage has put back do not come together. */
+static int64_t with_jitter(int64_t wait_ms)
+{
+    return wait_ms + arc4random_uniform((uint32_t)(wait_ms / 4) + 1);
+}
+
 static int carry_on(struct worker *worker, struct slot *slot, struct error *err)
 {
     struct job job;
@@ -199,7 +205,7 @@ static int carry_on(struct worker *worker, struct slot *slot, struct error *err)
         return -1;
     if (slot->verdict.next == NEXT_BURY)
         return bury(worker, slot, err);
-    int64_t not_before_ms = store_now_ms(worker->store) + slot->verdict.wait_ms;
+    int64_t not_before_ms = store_now_ms(worker->store) + with_jitter(slot->verdict.wait_ms);
     if (store_job_requeue(worker->store, slot->job, not_before_ms, slot->verdict.reason, err) < 0)
         return -1;
     free_slot(worker, slot);

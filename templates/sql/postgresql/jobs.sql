@@ -96,7 +96,7 @@ WHERE state = 'running' AND id < :id AND forge = :forge AND lower(owner) = lower
 -- name: job_again
 UPDATE job SET state = 'queued', urgent = 1, superseded_by = 0, outcome = '', reason = '', attempt = 0, cancel_requested = 0, started_ms = 0,
                ended_ms = 0, not_before_ms = 0, request = coalesce(:request::text, request)
-WHERE id = :id AND state NOT IN ('queued', 'running')
+WHERE id = :id AND (state NOT IN ('queued', 'running') OR (state = 'queued' AND not_before_ms > 0))
 RETURNING id;
 
 -- name: stages_forget
