@@ -1,11 +1,14 @@
 #include "app/command.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "app/base/clock.h"
 #include "app/base/json.h"
 #include "app/reply.h"
+
+enum { RAISE_MAX_USD = 100 }; /* of one /continue; the month's bound holds in any case */
 
 /* One command on its way: what was written, and where the answer goes. */
 struct call {
@@ -19,6 +22,7 @@ struct call {
 static int run_generate(const struct call *call, struct error *err);
 static int run_retry(const struct call *call, struct error *err);
 static int run_cancel(const struct call *call, struct error *err);
+static int run_continue(const struct call *call, struct error *err);
 static int run_status(const struct call *call, struct error *err);
 static int run_help(const struct call *call, struct error *err);
 
@@ -36,7 +40,7 @@ static const struct command {
     {"complete", "", "on a line of a diff: suggest how it goes on", NULL},
     {"retry", "", "run the last job here again", run_retry},
     {"cancel", "", "stop the job that waits or runs here", run_cancel},
-    {"continue", "+$1", "raise the job's cost bound and go on", NULL},
+    {"continue", "+$1", "raise the job's cost bound by so much and go on", run_continue},
     {"unlock-tests", "PATH REASON", "let a locked test be changed", NULL},
     {"status", "", "say how the last job here stands", run_status},
     {"config", "", "show the settings in force here, and where they come from", NULL},
@@ -221,6 +225,58 @@ static int retry_job(const struct call *call, const struct job *job, struct erro
 static int run_retry(const struct call *call, struct error *err)
 {
     return with_job(call, retry_job, err);
+}
+
+/* "+$1", "$0.50", "2": an amount in USD, with nothing behind it; 0 for anything else. */
+static double read_amount(const char *text)
+{
+    char *end = NULL;
+    text += strspn(text, " \t");
+    text += *text == '+';
+    text += *text == '$';
+    if (!isdigit((unsigned char)*text) || strspn(text, "0123456789.") != strcspn(text, " \t\r\n"))
+        return 0;
+    double amount = strtod(text, &end);
+    return end[strspn(end, " \t\r\n")] == '\0' && amount <= RAISE_MAX_USD ? amount : 0;
+}
+
+static int raise_bound(const struct call *call, const struct job *job, const char *source, double amount,
+                       struct error *err)
+{
+    json_auto_t *request = json_deep_copy(job->request);
+    json_t *raises = json_object_get(request, "raises");
+    if (!raises)
+        json_object_set_new(request, "raises", raises = json_array());
+    json_array_append_new(
+        raises, json_pack("{s:s, s:s, s:f}", "source", source, "by", call->trigger->event->sender, "usd", amount));
+    if (store_job_continue(call->trigger->store, job->id, request, err) < 0)
+        return -1;
+    buf_printf(call->note, " job %lld", (long long)job->id);
+    return 0;
+}
+
+static int continue_job(const struct call *call, const struct job *job, struct error *err)
+{
+    char text[32];
+    AUTO_FREE char *source = source_of(call);
+    json_auto_t *view = view_of(call, job);
+    double amount = read_amount(call->written->text);
+    bool done_before = source && trigger_is_known(json_object_get(job->request, "raises"), source);
+    bool stopped = has_ended(job) && json_true_at(job->published, JOB_OUT_OF_MONEY);
+    snprintf(text, sizeof text, "$%d", RAISE_MAX_USD);
+    json_object_set_new(view, "most", json_string(text));
+    json_object_set_new(view, "unclear", json_boolean(amount <= 0));
+    if (amount > 0 && stopped && !done_before && raise_bound(call, job, source, amount, err) < 0)
+        return -1;
+    snprintf(text, sizeof text, "$%.2f", amount);
+    if (amount > 0 && (stopped || done_before))
+        json_object_set_new(view, "amount", json_string(text));
+    return say(call, "continue", view, err);
+}
+
+static int run_continue(const struct call *call, struct error *err)
+{
+    return with_job(call, continue_job, err);
 }
 
 static int run_help(const struct call *call, struct error *err)

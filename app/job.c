@@ -115,12 +115,24 @@ static int64_t start_of_month(int64_t now_ms)
     return (int64_t)timegm(&tm) * 1000;
 }
 
+/* The configured bound and what people have added to it with /continue; 0: none. */
+static double bound_of(const struct attempt *attempt)
+{
+    double bound = attempt->config.limits.cost_per_job;
+    size_t i;
+    json_t *raise;
+    if (bound > 0)
+        json_array_foreach (json_object_get(attempt->job.request, "raises"), i, raise)
+            bound += json_number_value(json_object_get(raise, "usd"));
+    return bound;
+}
+
 /* The tighter of the job's bound and what the month has left; a bound of 0 is none. */
 static int set_budget(struct attempt *attempt, struct models *models, struct error *err)
 {
     const struct limits_config *limits = &attempt->config.limits;
     double month = 0;
-    double bound = limits->cost_per_job;
+    double bound = bound_of(attempt);
     if (store_cost_since(attempt->store, start_of_month(clock_wall_ms()), &month, err) < 0)
         return -1;
     if (limits->cost_per_month > 0) {

@@ -77,11 +77,12 @@ static json_t *extra_view(const struct attempt *attempt, const struct run *run, 
     AUTO_FREE char *details_url = attempt_details_url(attempt);
     json_t *caveats = caveats_view(attempt, run);
     bool has_caveats = json_array_size(caveats) > 0;
-    return json_pack("{s:I, s:I, s:s, s:s, s:s, s:s, s:s, s:o, s:b, s:o, s:o}", "issue", (json_int_t)job->number, "job",
-                     (json_int_t)job->id, "requester", json_text_at(job->request, "requester", ""), "details_url",
-                     details_url ? details_url : "", "base_commit", attempt->base, "tests_commit",
+    return json_pack("{s:I, s:I, s:s, s:s, s:s, s:s, s:s, s:o, s:b, s:o, s:o, s:b}", "issue", (json_int_t)job->number,
+                     "job", (json_int_t)job->id, "requester", json_text_at(job->request, "requester", ""),
+                     "details_url", details_url ? details_url : "", "base_commit", attempt->base, "tests_commit",
                      change ? change->tests : "", "code_commit", change ? change->head : "", "caveats", caveats,
-                     "has_caveats", has_caveats, "code", code_view(run), "failing", failing_view(run));
+                     "has_caveats", has_caveats, "code", code_view(run), "failing", failing_view(run), "out_of_money",
+                     run->out_of_money);
 }
 
 /* The run in a template's words; without its long parts when they are too long for the forge. */
@@ -270,8 +271,18 @@ static const struct publisher {
     {OUTCOME_QUESTION, publish_question, "a comment with at most three questions"},
 };
 
+/* What /continue asks for: whether more money would let the job go on. */
+static int note_bound(struct attempt *attempt, const struct run *run, struct error *err)
+{
+    if (!run->out_of_money && !json_object_get(attempt->job.published, JOB_OUT_OF_MONEY))
+        return 0;
+    return attempt_note(attempt, JOB_OUT_OF_MONEY, json_boolean(run->out_of_money), err);
+}
+
 int publish_outcome(struct attempt *attempt, const struct run *run, struct error *err)
 {
+    if (note_bound(attempt, run, err) < 0)
+        return -1;
     for (size_t i = 0; i < sizeof publishers / sizeof publishers[0]; i++) {
         if (publishers[i].outcome != run->outcome)
             continue;

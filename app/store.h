@@ -171,6 +171,9 @@ struct job {
 };
 void job_release(struct job *job);
 
+/* A fact in job.published: it stopped before its bound, and more money lets it go on. True, false or absent. */
+#define JOB_OUT_OF_MONEY "out_of_money"
+
 /* Adds a job unless one with the same request_key exists; then *id is that one's and *fresh is false. The newest
  * request wins: jobs of the same kind for the same issue (or pull request, in the same words) that wait are cancelled,
  * those that run are asked to stop, and all are marked as superseded. Fields used: forge…request, triggered_ms, urgent.
@@ -215,6 +218,8 @@ int store_jobs_to_cancel(struct store *store, const char *worker, int64_t ids[],
  * its journal's stages (money spent stays counted). `request`: replaces the stored one, or NULL. One that was put back
  * to wait for its time need not wait any more. ERROR_CONFLICT when it is queued otherwise or running. */
 int store_job_again(struct store *store, int64_t id, const json_t *request, bool fresh_start, struct error *err);
+/* The same for one that has stopped: it goes on with the stage at which it did. */
+int store_job_continue(struct store *store, int64_t id, const json_t *request, struct error *err);
 int store_job_publish(struct store *store, int64_t id, const char *key, json_t *value,
                       struct error *err); /* sets one key; value is borrowed */
 

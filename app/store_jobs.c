@@ -410,26 +410,37 @@ int store_jobs_to_cancel(struct store *store, const char *worker, int64_t ids[],
     return 0;
 }
 
-static int again(struct store *store, int64_t id, const char *request, bool fresh_start, struct error *err)
+/* `stages`: the statement that makes the journal forget some; NULL: none. */
+static int again(struct store *store, int64_t id, const char *request, const char *stages, struct error *err)
 {
     if (turns_lock(store, err) < 0 ||
         change(store, id, "run again", "job_again", SQL_PARAMS(sql_int("id", id), sql_text("request", request)), NULL,
                err) < 0 ||
         turn_wait(store, id, err) < 0)
         return -1;
-    return !fresh_start || sql_run(store, "stages_forget", SQL_PARAMS(sql_int("id", id)), NULL, err) >= 0 ? 0 : -1;
+    return !stages || sql_run(store, stages, SQL_PARAMS(sql_int("id", id)), NULL, err) >= 0 ? 0 : -1;
 }
 
-int store_job_again(struct store *store, int64_t id, const json_t *request, bool fresh_start, struct error *err)
+static int run_again(struct store *store, int64_t id, const json_t *request, const char *stages, struct error *err)
 {
     AUTO_FREE char *text = request ? sql_json(request, err) : NULL;
     if (request && !text)
         return error_wrap(err, "run job %lld again", (long long)id);
-    int status = sql_begin(store, err) < 0 ? -1 : again(store, id, text, fresh_start, err);
+    int status = sql_begin(store, err) < 0 ? -1 : again(store, id, text, stages, err);
     if (sql_end(store, status, err) < 0)
         return -1;
     sql_wake(store, STORE_NEWS_JOB);
     return 0;
+}
+
+int store_job_again(struct store *store, int64_t id, const json_t *request, bool fresh_start, struct error *err)
+{
+    return run_again(store, id, request, fresh_start ? "stages_forget" : NULL, err);
+}
+
+int store_job_continue(struct store *store, int64_t id, const json_t *request, struct error *err)
+{
+    return run_again(store, id, request, "stages_reopen", err);
 }
 
 int store_job_publish(struct store *store, int64_t id, const char *key, json_t *value, struct error *err)

@@ -80,6 +80,7 @@ static int try_stage(struct pipeline *pipeline, struct run *run, const struct st
         return error_wrap(err, "%s", stage->name);
     }
     run_stop(run, OUTCOME_NEEDS_HUMAN, "%s", failure.message);
+    run->out_of_money = true;
     return stage_end(result, VERDICT_STOPPED, "%s", failure.message);
 }
 

@@ -70,11 +70,12 @@ void run_release(struct run *run)
 
 json_t *run_to_json(const struct run *run)
 {
-    json_t *out = json_pack("{s:o, s:o, s:s*, s:i, s:s, s:s*, s:I, s:I, s:f, s:I}", "spec", spec_to_json(&run->spec),
-                            "change", change_to_json(&run->change), "next_stage", run->next_stage, "round", run->round,
-                            "outcome", outcome_name(run->outcome), "reason", run->reason, "tokens_in",
-                            (json_int_t)run->tokens_in, "tokens_out", (json_int_t)run->tokens_out, "cost_usd",
-                            run->cost_usd, "elapsed_ms", (json_int_t)run->elapsed_ms);
+    json_t *out =
+        json_pack("{s:o, s:o, s:s*, s:i, s:s, s:s*, s:b, s:I, s:I, s:f, s:I}", "spec", spec_to_json(&run->spec),
+                  "change", change_to_json(&run->change), "next_stage", run->next_stage, "round", run->round, "outcome",
+                  outcome_name(run->outcome), "reason", run->reason, "out_of_money", run->out_of_money, "tokens_in",
+                  (json_int_t)run->tokens_in, "tokens_out", (json_int_t)run->tokens_out, "cost_usd", run->cost_usd,
+                  "elapsed_ms", (json_int_t)run->elapsed_ms);
     for (size_t i = 0; out && i < MEMBER_COUNT; i++)
         json_object_set(out, members[i].name, *member_at((struct run *)run, i));
     return out;
@@ -113,6 +114,7 @@ int run_from_json(const json_t *snapshot, struct run *out, struct error *err)
     run.reason = reason ? strdup(reason) : NULL;
     run.round = (int)json_int_at(snapshot, "round", 0);
     run.outcome = outcome_of(json_text_at(snapshot, "outcome", ""));
+    run.out_of_money = json_true_at(snapshot, "out_of_money");
     run.tokens_in = json_int_at(snapshot, "tokens_in", 0);
     run.tokens_out = json_int_at(snapshot, "tokens_out", 0);
     run.cost_usd = json_number_value(json_object_get(snapshot, "cost_usd"));

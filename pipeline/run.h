@@ -37,7 +37,8 @@ struct run {
     char *next_stage;  /* NULL: from the start; "" when it has ended */
     int round;         /* repair rounds used */
     enum outcome outcome;
-    char *reason; /* one line */
+    char *reason;      /* one line */
+    bool out_of_money; /* it stopped before its bound: a higher one lets it go on */
     int64_t tokens_in, tokens_out;
     double cost_usd;
     int64_t elapsed_ms;

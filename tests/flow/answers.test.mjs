@@ -1,7 +1,7 @@
 // What a model may do wrong, and what comes of it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { BAD_CODE, cannotRun, fenced, GOOD_CODE, GOOD_TESTS, script, SPEC, world, WORSE_CODE } from './harness.mjs';
+import { BAD_CODE, cannotRun, fenced, GOOD_CODE, GOOD_TESTS, script, SPEC, until, world, WORSE_CODE } from './harness.mjs';
 
 const options = { skip: cannotRun, timeout: 240_000 };
 
@@ -155,6 +155,27 @@ test('the money for a job is not passed', options, async (t) => {
     assert.equal(await outcome(w), 'needs-human');
     assert.equal(w.model.requests.length, 0);
     assert.match(w.said(issue).join('\n'), /cost|budget|bound/i);
+});
+
+test('/continue raises the bound of a job that stopped at it, and it goes on there', options, async (t) => {
+    const w = await world(t, {
+        config: (config) => ({
+            models: config.models.map((one) => ({ ...one, price: { input: 1, output: 1 } })),
+            limits: { cost_per_job: 0.0001 },
+        }),
+    });
+    const issue = w.ask();
+    assert.equal(await outcome(w), 'needs-human');
+    assert.match(w.said(issue).join('\n'), /`\/continue \+\$1` raises the bound/);
+    w.gh.addComment(w.repo, issue, '/continue +$1', 'mia');
+    await w.gh.settled();
+    const passed = await until('the tests are written', async () => {
+        const { out } = await w.assay.command('show', '1', '--json');
+        const done = JSON.parse(out).stages.filter((one) => one.status === 'passed');
+        return done.some((one) => one.stage === 'tests') && done.map((one) => one.stage);
+    });
+    assert.deepEqual(passed.slice(0, 3), ['spec', 'context', 'tests'], 'what was done before is not done again');
+    assert.match(w.said(issue).join('\n'), /Job 1 may cost \$1\.00 more/);
 });
 
 test('a spec in HTML comments and a template without an answer is a question', options, async (t) => {

@@ -96,6 +96,11 @@ UPDATE job SET state = 'queued', urgent = 1, superseded_by = 0, outcome = '', re
 WHERE id = :id AND (state NOT IN ('queued', 'running') OR (state = 'queued' AND not_before_ms > 0))
 RETURNING id;
 
+-- The stage at which a job stopped, and what came after it.
+-- name: stages_reopen
+UPDATE stage SET forgotten = 1, snapshot = NULL
+WHERE job = :id AND id >= (SELECT max(id) FROM stage WHERE job = :id AND status = 'stopped' AND forgotten = 0);
+
 -- name: stages_forget
 UPDATE stage SET forgotten = 1, snapshot = NULL WHERE job = :id;
 

@@ -459,6 +459,84 @@ static void retry_runs_the_last_job_again_once(void **state)
     world_close(&world);
 }
 
+static double raised(struct world *world, int64_t id)
+{
+    struct job job = job_of(world, id);
+    double sum = 0;
+    size_t i;
+    json_t *raise;
+    json_array_foreach (json_object_get(job.request, "raises"), i, raise)
+        sum += json_number_value(json_object_get(raise, "usd"));
+    job_release(&job);
+    return sum;
+}
+
+static void continue_raises_the_bound_once_of_a_job_that_stopped_at_it(void **state)
+{
+    static const char answer[] =
+        "{\"body\": \"Job 1 may cost $1.50 more and goes on where it stopped.\\n\\n<!-- assay:reply:500 -->\\n\"}";
+    const struct exchange script[] = {WHO_WE_ARE,
+                                      MAY_WRITE,
+                                      EYES("/issues/comments/500"),
+                                      COMMENTS,
+                                      {"POST " OCTO "/issues/7/comments", NULL, answer, 201, NULL, "{\"id\": 900}"},
+                                      MAY_WRITE,
+                                      SAYS_AGAIN};
+    WORLD(world, script);
+    int64_t id = add_job_for(world.fixture->store, "shop", 7, "k1");
+    publish(&world, id, JOB_OUT_OF_MONEY, json_true());
+    end_job(&world, id, JOB_DONE, "needs-human");
+    say(&world, (struct said){.author = "mia", .body = "/continue +$1.50"});
+    assert_string_equal(world.note, "/continue job 1");
+    struct job job = job_of(&world, id);
+    assert_int_equal(job.state, JOB_QUEUED);
+    job_release(&job);
+    end_job(&world, id, JOB_DONE, "proven");
+    say(&world, (struct said){.author = "mia", .body = "/continue +$1.50"}); /* delivered again */
+    assert_true(raised(&world, id) > 1.49 && raised(&world, id) < 1.51);
+    job = job_of(&world, id);
+    assert_int_equal(job.state, JOB_DONE);
+    job_release(&job);
+    world_close(&world);
+}
+
+static void continue_without_a_clear_amount_changes_nothing(void **state)
+{
+    const struct exchange script[] = {WHO_WE_ARE, MAY_WRITE, EYES("/issues/comments/500"), COMMENTS,
+                                      SAYS,       MAY_WRITE, EYES("/issues/comments/501"), COMMENTS,
+                                      SAYS,       MAY_WRITE, EYES("/issues/comments/502"), COMMENTS,
+                                      SAYS};
+    static const char *const comments[] = {
+        "/continue\n/continue +$\n/continue +$0\n/continue -1\n/continue +$1,50",
+        "/continue +$1 please\n/continue 1e3\n/continue +$101\n/continue nan\n/continue 0x10",
+        "/continue +$1.2.3\n/continue ++1\n/continue $ 1\n/continue inf\n/continue then\n+$1",
+    };
+    WORLD(world, script);
+    int64_t id = add_job_for(world.fixture->store, "shop", 7, "k1");
+    publish(&world, id, JOB_OUT_OF_MONEY, json_true());
+    end_job(&world, id, JOB_DONE, "needs-human");
+    for (int i = 0; i < 3; i++)
+        say(&world, (struct said){.author = "mia", .body = comments[i], .id = 500 + i});
+    struct job job = job_of(&world, id);
+    assert_int_equal(job.state, JOB_DONE);
+    assert_null(json_object_get(job.request, "raises"));
+    job_release(&job);
+    world_close(&world);
+}
+
+static void continue_is_for_jobs_that_stopped_for_want_of_money(void **state)
+{
+    const struct exchange script[] = {WHO_WE_ARE, MAY_WRITE, EYES("/issues/comments/500"), COMMENTS, SAYS};
+    WORLD(world, script);
+    int64_t id = add_job_for(world.fixture->store, "shop", 7, "k1");
+    end_job(&world, id, JOB_DONE, "needs-human");
+    say(&world, (struct said){.author = "mia", .body = "/continue +$1"});
+    struct job job = job_of(&world, id);
+    assert_int_equal(job.state, JOB_DONE);
+    job_release(&job);
+    world_close(&world);
+}
+
 static void commands_on_a_pull_request_reach_the_job_that_opened_it(void **state)
 {
     const struct exchange script[] = {WHO_WE_ARE, MAY_WRITE, EYES("/issues/comments/500"), COMMENTS, SAYS};
@@ -600,6 +678,9 @@ int main(void)
         TEST(several_commands_are_answered_in_one_comment),
         TEST(cancel_ends_a_waiting_job_and_asks_a_running_one),
         TEST(retry_runs_the_last_job_again_once),
+        TEST(continue_raises_the_bound_once_of_a_job_that_stopped_at_it),
+        TEST(continue_without_a_clear_amount_changes_nothing),
+        TEST(continue_is_for_jobs_that_stopped_for_want_of_money),
         TEST(commands_on_a_pull_request_reach_the_job_that_opened_it),
         TEST(a_reply_answers_a_question),
         TEST(all_boxes_ticked_go_on_at_once),

@@ -118,6 +118,40 @@ static void a_fresh_start_forgets_the_stages_but_not_the_money(void **state)
     job_release(&after);
 }
 
+static void journal(struct store *store, int64_t job, const char *name, const char *status, const char *snapshot)
+{
+    struct error err = {0};
+    int64_t stage = 0;
+    json_auto_t *run = json_pack("{s:s}", "next_stage", snapshot);
+    NEEDS(store_stage_begin(store, job, 1, 0, name, "", &stage, &err), &err);
+    NEEDS(store_stage_end(store, stage, status, "", run, &err), &err);
+}
+
+static void a_job_that_stopped_goes_on_with_the_stage_at_which_it_did(void **state)
+{
+    struct store *store = store_of(state);
+    struct error err = {0};
+    int64_t job = add_job(store, "a", "k");
+    assert_int_equal(claim_at(store, "w", 1000, 1), job);
+    journal(store, job, "spec", "passed", "tests");
+    for (int i = 0; i < 2; i++) { /* and it stops there once more */
+        journal(store, job, "tests", "stopped", "report");
+        journal(store, job, "report", "passed", "");
+        NEEDS(store_job_finish(store, job, JOB_DONE, "needs-human", "", &err), &err);
+        NEEDS(store_job_continue(store, job, NULL, &err), &err);
+        json_t *snapshot = NULL;
+        struct stage_row *rows = NULL;
+        size_t count = 9;
+        NEEDS(store_last_snapshot(store, job, &snapshot, &err), &err);
+        NEEDS(store_stages(store, job, false, &rows, &count, &err), &err);
+        assert_string_equal(json_string_value(json_object_get(snapshot, "next_stage")), "tests");
+        assert_int_equal(count, 1);
+        json_decref(snapshot);
+        stages_free(rows, count);
+        assert_int_equal(claim_at(store, "w", 3000, 1), job);
+    }
+}
+
 static void calls_add_up_for_the_job_and_over_time(void **state)
 {
     struct store *store = store_of(state);
@@ -219,6 +253,7 @@ int main(void)
         STORE_TEST(a_handle_of_an_older_claim_cannot_write),
         STORE_TEST(the_last_snapshot_is_that_of_the_newest_finished_stage),
         STORE_TEST(a_fresh_start_forgets_the_stages_but_not_the_money),
+        STORE_TEST(a_job_that_stopped_goes_on_with_the_stage_at_which_it_did),
         STORE_TEST(calls_add_up_for_the_job_and_over_time),
         STORE_TEST(artifacts_are_replaced_and_bounded_by_the_readers_cap),
         STORE_TEST(an_evaluation_goes_on_under_its_key_and_keeps_each_task_once),
