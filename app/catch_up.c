@@ -16,14 +16,14 @@ enum {
     MISSED_MAX = 10000,          /* deliveries handled in one look */
     TRIES_MAX = 5,               /* for one of them, in as many looks */
     STATUS_OURS = 202,           /* what our receiver answers when a delivery is on disk */
-    JOBS_SEARCHED = 50
+    JOBS_SEARCHED = 50,
+    REPOSITORIES_MAX = 200 /* in one look, the longest not looked at first */
 };
 
 /* One look. */
 struct look {
     const struct catch_up *catch_up;
     int64_t since_ms;
-    bool first;    /* of this forge ever */
     size_t *found; /* counts */
     json_t *guids; /* seen in this look; keys */
     struct missing {
@@ -60,7 +60,6 @@ static int begin(const struct catch_up *catch_up, const char *what, int64_t ever
         return -1;
     int64_t oldest_ms = now_ms - catch_up->config->catch_up.back_ms;
     look->catch_up = catch_up;
-    look->first = seen_ms == 0;
     look->since_ms = seen_ms - OVERLAP_MS > oldest_ms ? seen_ms - OVERLAP_MS : oldest_ms;
     return 0;
 }
@@ -326,25 +325,115 @@ static int on_comment(void *context, const struct forge_found *found, struct err
     return ours || handled ? 0 : add_found(look, found, id, err);
 }
 
-/* One repository that cannot be read (issues switched off, moved, no access) does not keep the others from it. */
-static int look_at_repository(void *context, const struct forge_repo *repo, int64_t installed_ms, struct error *err)
+/* ---- pull requests of ours ---- */
+
+static int look_at_pull(struct look *look, const struct open_pull *pull, struct error *err)
 {
-    struct look *look = context;
+    const struct catch_up *catch_up = look->catch_up;
+    json_auto_t *payload = NULL;
+    int64_t closed_ms = 0;
+    bool fresh = false;
+    if (check_stopped(catch_up, err) < 0 ||
+        forge_closed_payload(catch_up->forge, look->repo, pull->number, &payload, &closed_ms, err) < 0)
+        return -1;
+    AUTO_FREE char *id = text_format("found:%s/%s#%lld:closed@%lld", look->repo->owner, look->repo->name,
+                                     (long long)pull->number, (long long)closed_ms);
+    if (!payload || !id)
+        return 0;
+    if (add(catch_up, id, "pull_request", payload, &fresh, err) < 0)
+        return -1;
+    *look->found += fresh;
+    return 0;
+}
+
+/* Those that our notes call open. */
+static int look_at_pulls(struct look *look, struct error *err)
+{
+    struct open_pull *pulls = NULL;
+    size_t count = 0;
+    int status = store_open_pulls(look->catch_up->store, look->catch_up->forge_config->name, look->repo->owner,
+                                  look->repo->name, 0, &pulls, &count, err);
+    for (size_t i = 0; status == 0 && i < count; i++)
+        status = look_at_pull(look, &pulls[i], err);
+    free(pulls);
+    return status;
+}
+
+/* ---- one repository after the other ---- */
+
+/* A label may have been put on before the first event that we heard of, and words may not have been meant for us. */
+static int find_in(struct look *look, const struct repository_row *row, struct error *err)
+{
+    const struct catch_up *catch_up = look->catch_up;
+    int64_t since_ms = row->seen_ms - OVERLAP_MS;
+    since_ms = since_ms > row->installed_ms ? since_ms : row->installed_ms;
+    since_ms = since_ms > look->since_ms ? since_ms : look->since_ms;
+    int64_t heard_ms = row->heard_ms > since_ms ? row->heard_ms : since_ms;
+    if (forge_find_labelled(catch_up->forge, look->repo, catch_up->config->label, since_ms, on_labelled, look, err) < 0)
+        return -1;
+    if (forge_find_comments(catch_up->forge, look->repo, row->seen_ms ? since_ms : heard_ms, on_comment, look, err) < 0)
+        return -1;
+    return look_at_pulls(look, err);
+}
+
+static int ask_installed(struct look *look, struct repository_row *row, struct error *err)
+{
+    if (row->installed_ms)
+        return 0;
+    if (forge_installed(look->catch_up->forge, look->repo, &row->installed_ms, err) < 0)
+        return -1;
+    if (!row->installed_ms)
+        row->installed_ms = row->heard_ms; /* no App: nothing else is known */
+    return 0;
+}
+
+/* One repository that cannot be read (issues switched off, moved, no access) does not keep the others from it. */
+static int look_at_repository(struct look *look, struct repository_row *row, struct error *err)
+{
+    const struct forge_repo repo = {.owner = row->owner, .name = row->name, .installation = row->installation};
     const struct catch_up *catch_up = look->catch_up;
     struct error failure = {0};
-    int64_t since_ms = installed_ms > look->since_ms ? installed_ms : look->since_ms;
-    look->repo = repo;
+    int64_t began_ms = clock_wall_ms();
     if (check_stopped(catch_up, err) < 0)
         return -1;
-    int status =
-        forge_find_labelled(catch_up->forge, repo, catch_up->config->label, since_ms, on_labelled, look, &failure);
-    if (status == 0 && !look->first) /* before our time such words were meant for others */
-        status = forge_find_comments(catch_up->forge, repo, since_ms, on_comment, look, &failure);
+    look->repo = &repo;
+    int status = ask_installed(look, row, &failure) < 0 ? -1 : find_in(look, row, &failure);
+    look->repo = NULL;
     if (status < 0 && !is_for_good(&failure))
         return *err = failure, -1;
     if (status < 0)
-        log_info(catch_up->log, "%s", failure.message);
-    return 0;
+        log_info(catch_up->log, "%s/%s: %s", repo.owner, repo.name, failure.message);
+    row->seen_ms = began_ms;
+    return store_repository_seen(catch_up->store, row, err);
+}
+
+static int note_repository(void *context, const struct forge_repo *repo, int64_t installed_ms, struct error *err)
+{
+    const struct look *look = context;
+    const struct catch_up *catch_up = look->catch_up;
+    (void)installed_ms;
+    if (check_stopped(catch_up, err) < 0)
+        return -1;
+    return store_repository_note(catch_up->store, catch_up->forge_config->name, repo->owner, repo->name,
+                                 repo->installation, err);
+}
+
+static int look_at_all(struct look *look, struct error *err)
+{
+    const struct catch_up *catch_up = look->catch_up;
+    struct repository_row *rows = NULL;
+    size_t count = 0;
+    if (catch_up->config->catch_up.everywhere && forge_keeps_deliveries(catch_up->forge) &&
+        forge_repositories(catch_up->forge, note_repository, look, err) < 0)
+        return -1;
+    if (store_repositories(catch_up->store, catch_up->forge_config->name, clock_wall_ms(), REPOSITORIES_MAX, &rows,
+                           &count, err) < 0)
+        return -1;
+    int status = 0;
+    for (size_t i = 0; status == 0 && i < count; i++)
+        status = look_at_repository(look, &rows[i], err);
+    repository_rows_free(rows, count);
+    return status;
 }
 
 int catch_up_repositories(const struct catch_up *catch_up, bool always, size_t *found, struct error *err)
@@ -357,7 +446,8 @@ int catch_up_repositories(const struct catch_up *catch_up, bool always, size_t *
         return -1;
     if (!claimed)
         return 0;
-    if (forge_repositories(catch_up->forge, look_at_repository, &look, err) < 0)
+    look.since_ms = began_ms - catch_up->config->catch_up.back_ms; /* each repository knows how far it was looked at */
+    if (look_at_all(&look, err) < 0)
         return -1;
     return store_catch_up_seen(catch_up->store, catch_up->forge_config->name, "repositories", began_ms, err);
 }

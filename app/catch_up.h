@@ -1,7 +1,8 @@
 /* What webhooks have not told us: found by asking the forge, at a start and on a schedule.
  *
  * Two looks. The list of deliveries says which of them failed or never came: those are asked for again, and read from
- * the list when that was in vain. Then the repositories: labels and comments of which nothing has been heard. What is
+ * the list when that was in vain. Then the repositories that were heard of, each with a token for it alone: labels and
+ * comments of which nothing has been heard, and pull requests of ours that were closed. What is
  * found becomes a delivery in the store like any other, so that all the rest (permission, one job for one request,
  * answers) is the dispatcher's, whichever way it came. One process of its own: it waits for a forge's limits and holds
  * nobody up.

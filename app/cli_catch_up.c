@@ -67,7 +67,14 @@ static int compare_repositories(struct process *process, const struct catch_up *
 static int look(struct process *process, const struct catch_up *catch_up, struct watched *watched, struct error *err)
 {
     const struct catch_up_config *every = &process->config.catch_up;
-    if (every->deliveries_ms && read_deliveries(process, catch_up, watched, err) < 0)
+    bool has_list = forge_keeps_deliveries(watched->forge);
+    if (!has_list && !watched->told)
+        log_info(&process->log,
+                 "%s: no App, so no list of deliveries: what webhooks miss is looked for in the "
+                 "repositories only",
+                 catch_up->forge_config->name);
+    watched->told = true;
+    if (has_list && every->deliveries_ms && read_deliveries(process, catch_up, watched, err) < 0)
         return -1;
     return every->repositories_ms ? compare_repositories(process, catch_up, watched, err) : 0;
 }
@@ -77,13 +84,6 @@ static int look_at(struct process *process, const struct forge_config *config, s
 {
     if (!watched->forge && !(watched->forge = forge_new(config, process->secrets, &process->log, err)))
         return -1;
-    if (!forge_keeps_deliveries(watched->forge)) {
-        if (!watched->told)
-            log_info(&process->log, "%s: no App, so no list of deliveries: what webhooks miss is not caught up with",
-                     config->name);
-        watched->told = true;
-        return 0;
-    }
     struct catch_up catch_up = {
         .config = &process->config,
         .forge_config = config,

@@ -53,6 +53,8 @@ static const struct yaml_field catch_up_fields[] = {
                "how often the forge's list of deliveries is read; 0s: never", .max = 7.0 * 86400 * 1000),
     YAML_FIELD("repositories", YAML_DURATION, CATCH_UP(repositories_ms),
                "how often labels and comments are compared with the jobs; 0s: never", .max = 7.0 * 86400 * 1000),
+    YAML_FIELD("everywhere", YAML_BOOL, CATCH_UP(everywhere),
+               "look also at repositories that were never heard of: it takes a token for more than one repository"),
     YAML_FIELD("back", YAML_DURATION, CATCH_UP(back_ms), "how far back a look goes at most", .min = 60 * 1000,
                .max = 30.0 * 86400 * 1000),
     {0},
@@ -143,8 +145,8 @@ int config_set_defaults(struct config *config)
         .thresholds = {.coverage = 0.8},
         .catch_up =
             {
-                .deliveries_ms =
-                    10 * 60 * 1000, /* `repositories` is off: it needs a token for more than one repository */
+                .deliveries_ms = 10 * 60 * 1000,
+                .repositories_ms = 60 * 60 * 1000,
                 .back_ms = (int64_t)72 * 60 * 60 * 1000,
             },
         .retention =

@@ -26,7 +26,8 @@ struct limits_config {
 /* What webhooks have not told: how often the forges are asked (app/catch_up.h). */
 struct catch_up_config {
     int64_t deliveries_ms;   /* `deliveries`, default 10 min; 0: never */
-    int64_t repositories_ms; /* `repositories`; 0, the default: never */
+    int64_t repositories_ms; /* `repositories`, default 1 h; 0: never */
+    bool everywhere;         /* `everywhere`: also where nothing was ever heard of, with a token for the list */
     int64_t back_ms;         /* `back`, default 72 h */
 };
 

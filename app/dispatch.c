@@ -9,6 +9,7 @@
 #include "app/base/json.h"
 #include "app/cli.h"
 #include "app/command.h"
+#include "app/heard.h"
 #include "app/question.h"
 #include "app/stop.h"
 
@@ -187,6 +188,64 @@ static int on_comment_edited(const struct trigger *trigger, int64_t *again_ms, s
     return 0;
 }
 
+/* What was asked on the pull request before it was closed, and waits. */
+static int end_waiting(const struct trigger *trigger, enum job_state state, size_t *ended, struct error *err)
+{
+    const struct event *event = trigger->event;
+    const struct job_filter filter = {.forge = trigger->forge_name,
+                                      .owner = event->repo.owner,
+                                      .repo = event->repo.name,
+                                      .number = event->number,
+                                      .state = (int)state};
+    struct job *jobs = NULL;
+    size_t count = 0;
+    int status = store_jobs(trigger->store, &filter, &jobs, &count, err);
+    for (size_t i = 0; status == 0 && i < count; i++) {
+        struct error late = {0};
+        bool was_running;
+        if (jobs[i].triggered_ms > event->happened_ms)
+            continue;
+        if (store_job_cancel(trigger->store, jobs[i].id, &was_running, &late) == 0) {
+            trigger_show_cancelled(trigger, &jobs[i]);
+            (*ended)++;
+        } else if (late.code != ERROR_CONFLICT) { /* which is: it has ended meanwhile */
+            *err = late;
+            status = -1;
+        }
+    }
+    jobs_free(jobs, count);
+    return status;
+}
+
+static int note_ended(const struct trigger *trigger, size_t *ours, struct error *err)
+{
+    const struct event *event = trigger->event;
+    char at[CLOCK_TEXT_SIZE];
+    struct open_pull *pulls = NULL;
+    json_auto_t *when = json_string(clock_rfc3339(event->happened_ms, at));
+    if (store_open_pulls(trigger->store, trigger->forge_name, event->repo.owner, event->repo.name, event->number,
+                         &pulls, ours, err) < 0)
+        return -1;
+    int status = 0;
+    for (size_t i = 0; status == 0 && i < *ours; i++)
+        status = store_job_publish(trigger->store, pulls[i].job, "pull_ended", when, err);
+    free(pulls);
+    return status;
+}
+
+/* Closed or merged: whatever still waits for it ends, and what it needed may be let go of. */
+static int on_pull_closed(const struct trigger *trigger, int64_t *again_ms, struct buf *note, struct error *err)
+{
+    size_t ours = 0;
+    size_t ended = 0;
+    (void)again_ms;
+    if (end_waiting(trigger, JOB_QUEUED, &ended, err) < 0 || end_waiting(trigger, JOB_QUESTION, &ended, err) < 0 ||
+        note_ended(trigger, &ours, err) < 0)
+        return -1;
+    buf_printf(note, "%s pull request has ended, and with it %zu waiting jobs", ours ? "our" : "another's", ended);
+    return 0;
+}
+
 static int on_ping(const struct trigger *trigger, int64_t *again_ms, struct buf *note, struct error *err)
 {
     (void)trigger, (void)again_ms, (void)err;
@@ -204,6 +263,7 @@ static const struct handler {
     {EVENT_ISSUE, "opened", on_issue_opened, "the same for an issue that is opened with the label on it"},
     {EVENT_ISSUE_COMMENT, "created", on_comment_created, "commands; a reply to a question"},
     {EVENT_ISSUE_COMMENT, "edited", on_comment_edited, "a box ticked in a question of ours"},
+    {EVENT_PULL, "closed", on_pull_closed, "what waits for the pull request ends"},
     {EVENT_PING, NULL, on_ping, "the forge tries the address"},
 };
 
@@ -256,6 +316,10 @@ static int handle(struct dispatcher *dispatcher, const struct delivery *delivery
     struct event event;
     if (!payload || event_read(delivery->event, payload, &event, err) < 0)
         return -1;
+    if (heard_note(dispatcher->store, delivery->forge, delivery->event, payload, err) < 0) {
+        event_release(&event);
+        return -1;
+    }
     struct trigger trigger = {
         .config = &dispatcher->config,
         .store = dispatcher->store,

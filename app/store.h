@@ -318,6 +318,34 @@ struct catch_up_claim {
 int store_catch_up_claim(struct store *store, const struct catch_up_claim *wanted, int64_t *seen_ms, bool *claimed,
                          struct error *err);
 int store_catch_up_seen(struct store *store, const char *forge, const char *what, int64_t seen_ms, struct error *err);
+/* A repository that was heard of, and how far it was looked at. */
+struct repository_row {
+    char *forge, *owner, *name;
+    int64_t installation;
+    int64_t heard_ms;     /* first, under this installation */
+    int64_t installed_ms; /* 0: not asked yet */
+    int64_t seen_ms;      /* everything before was looked at; 0: never */
+};
+/* Costs no write when it is known already. */
+int store_repository_note(struct store *store, const char *forge, const char *owner, const char *name,
+                          int64_t installation, struct error *err);
+int store_repository_gone(struct store *store, const char *forge, const char *owner, const char *name,
+                          struct error *err);
+/* At most `limit` that were not looked at since then, the longest ago first. */
+int store_repositories(struct store *store, const char *forge, int64_t before_ms, size_t limit,
+                       struct repository_row **out, size_t *count, struct error *err);
+void repository_rows_free(struct repository_row *rows, size_t count);
+/* Notes seen_ms and installed_ms. */
+int store_repository_seen(struct store *store, const struct repository_row *row, struct error *err);
+
+/* A pull request of ours of which it is not known that it has ended ("pull_ended" of the job's published things). */
+struct open_pull {
+    int64_t job, number;
+};
+/* `number` 0: all of the repository's. *out: heap. */
+int store_open_pulls(struct store *store, const char *forge, const char *owner, const char *repo, int64_t number,
+                     struct open_pull **out, size_t *count, struct error *err);
+
 /* Counts that something is done about a delivery that never came. */
 int store_missed_try(struct store *store, const char *forge, const char *id, int64_t *tries, struct error *err);
 int store_delivery_known(struct store *store, const char *forge, const char *id, bool *known, struct error *err);

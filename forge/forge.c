@@ -213,6 +213,19 @@ int forge_repositories(struct forge *forge, forge_each_repository *each, void *c
     return forge->ops->repositories(forge, each, context, err) < 0 ? error_wrap(err, "go through the repositories") : 0;
 }
 
+int forge_installed(struct forge *forge, const struct forge_repo *repo, int64_t *installed_ms, struct error *err)
+{
+    int status = forge->ops->installed(forge, repo, installed_ms, err);
+    return status < 0 ? error_wrap(err, "ask about %s/%s", repo->owner, repo->name) : 0;
+}
+
+int forge_closed_payload(struct forge *forge, const struct forge_repo *repo, int64_t number, json_t **payload,
+                         int64_t *closed_ms, struct error *err)
+{
+    int status = forge->ops->closed_payload(forge, repo, number, payload, closed_ms, err);
+    return status < 0 ? error_wrap(err, "look at pull request %lld", (long long)number) : 0;
+}
+
 int forge_find_labelled(struct forge *forge, const struct forge_repo *repo, const char *label, int64_t since_ms,
                         forge_each_found *each, void *context, struct error *err)
 {

@@ -154,6 +154,9 @@ typedef int forge_each_repository(void *context, const struct forge_repo *repo, 
                                   struct error *err);
 int forge_repositories(struct forge *forge, forge_each_repository *each, void *context, struct error *err);
 
+/* Since when we are installed on it; 0 where there is no App. ERROR_DENIED when we are not (any more). */
+int forge_installed(struct forge *forge, const struct forge_repo *repo, int64_t *installed_ms, struct error *err);
+
 /* Something that a person did, found by reading the state. */
 struct forge_found {
     const char *event;          /* of the webhook that would have told it: "issues", "issue_comment" */
@@ -175,6 +178,11 @@ int forge_find_comments(struct forge *forge, const struct forge_repo *repo, int6
 #define FORGE_FOUND_KEY "found_by_assay"
 int forge_found_payload(struct forge *forge, const struct forge_repo *repo, const struct forge_found *found,
                         json_t **payload, struct error *err);
+
+/* The same for a pull request that was closed or merged, with the moment in *closed_ms; *payload is NULL while it is
+ * open. */
+int forge_closed_payload(struct forge *forge, const struct forge_repo *repo, int64_t number, json_t **payload,
+                         int64_t *closed_ms, struct error *err);
 
 /* ---- writing ---- */
 

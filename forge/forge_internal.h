@@ -36,6 +36,9 @@ struct forge_ops {
     int (*redeliver)(struct forge *forge, int64_t id, struct error *err);
     int (*delivery_payload)(struct forge *forge, int64_t id, json_t **payload, struct error *err);
     int (*repositories)(struct forge *forge, forge_each_repository *each, void *context, struct error *err);
+    int (*installed)(struct forge *forge, const struct forge_repo *repo, int64_t *installed_ms, struct error *err);
+    int (*closed_payload)(struct forge *forge, const struct forge_repo *repo, int64_t number, json_t **payload,
+                          int64_t *closed_ms, struct error *err);
     int (*find_labelled)(struct forge *forge, const struct forge_repo *repo, const char *label, int64_t since_ms,
                          forge_each_found *each, void *context, struct error *err);
     int (*find_comments)(struct forge *forge, const struct forge_repo *repo, int64_t since_ms, forge_each_found *each,

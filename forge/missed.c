@@ -142,6 +142,20 @@ int github_repositories(struct forge *forge, forge_each_repository *each, void *
     return github_pages(forge, &request, walk_installations, &walk, err);
 }
 
+int github_installed(struct forge *forge, const struct forge_repo *repo, int64_t *installed_ms, struct error *err)
+{
+    AUTO_FREE char *path = github_path(repo, "/installation");
+    struct github_request request = {.method = "GET", .path = path};
+    AUTO_ANSWER struct github_answer answer = {0};
+    *installed_ms = 0;
+    if (!github_keeps_deliveries(forge))
+        return 0;
+    if (github_call(forge, &request, &answer, err) < 0)
+        return -1;
+    *installed_ms = time_at(answer.json, "created_at");
+    return 0;
+}
+
 /* ---- labelled issues ---- */
 
 struct label_walk {
@@ -298,10 +312,12 @@ int github_find_comments(struct forge *forge, const struct forge_repo *repo, int
 
 /* ---- as the webhook would have told it ---- */
 
-static json_t *payload_of(const struct forge_repo *repo, const char *action, json_t *issue, json_t *sender)
+/* `subject` is what `what` ("issue", "pull_request") holds: stolen. */
+static json_t *payload_of(const struct forge_repo *repo, const char *action, const char *what, json_t *subject,
+                          json_t *sender)
 {
     char now[CLOCK_TEXT_SIZE];
-    return json_pack("{s:s, s:o, s:{s:s, s:{s:s}}, s:O, s:{s:I}, s:{s:s}}", "action", action, "issue", issue,
+    return json_pack("{s:s, s:o, s:{s:s, s:{s:s}}, s:O, s:{s:I}, s:{s:s}}", "action", action, what, subject,
                      "repository", "name", repo->name, "owner", "login", repo->owner, "sender", sender, "installation",
                      "id", (json_int_t)repo->installation, FORGE_FOUND_KEY, "as_of",
                      clock_rfc3339(clock_wall_ms(), now));
@@ -313,7 +329,7 @@ static int labelled_payload(const struct forge_repo *repo, const struct forge_fo
 {
     json_t *issue = json_copy((json_t *)found->subject);
     json_object_set(issue, "updated_at", json_at(found->cause, "created_at"));
-    json_auto_t *made = payload_of(repo, "labeled", issue, json_at(found->cause, "actor"));
+    json_auto_t *made = payload_of(repo, "labeled", "issue", issue, json_at(found->cause, "actor"));
     if (!made || json_object_set(made, "label", json_at(found->cause, "label")) < 0)
         return error_set(err, ERROR_INTERNAL, "out of memory for an event");
     *payload = json_incref(made);
@@ -328,7 +344,7 @@ static int comment_payload(struct forge *forge, const struct forge_repo *repo, c
     AUTO_ANSWER struct github_answer answer = {0};
     if (github_call(forge, &request, &answer, err) < 0)
         return -1;
-    json_auto_t *made = payload_of(repo, "created", json_incref(answer.json), json_at(found->subject, "user"));
+    json_auto_t *made = payload_of(repo, "created", "issue", json_incref(answer.json), json_at(found->subject, "user"));
     if (!made || json_object_set(made, "comment", (json_t *)found->subject) < 0)
         return error_set(err, ERROR_INTERNAL, "out of memory for an event");
     *payload = json_incref(made);
@@ -340,4 +356,28 @@ int github_found_payload(struct forge *forge, const struct forge_repo *repo, con
 {
     return found->comment_id ? comment_payload(forge, repo, found, payload, err)
                              : labelled_payload(repo, found, payload, err);
+}
+
+/* Who closed it is told by the pull request of a merge only; nothing is asked of that person. */
+int github_closed_payload(struct forge *forge, const struct forge_repo *repo, int64_t number, json_t **payload,
+                          int64_t *closed_ms, struct error *err)
+{
+    AUTO_FREE char *path = github_path(repo, "/pulls/%lld", (long long)number);
+    struct github_request request = {.method = "GET", .path = path, .repo = repo};
+    AUTO_ANSWER struct github_answer answer = {0};
+    if (github_call(forge, &request, &answer, err) < 0)
+        return -1;
+    *payload = NULL;
+    if (strcmp(json_text_at(answer.json, "state", ""), "closed") != 0)
+        return 0;
+    json_t *author = json_at(answer.json, "user");
+    json_t *merger = json_at(answer.json, "merged_by");
+    json_t *pull = json_copy(answer.json);
+    json_object_set(pull, "updated_at", json_at(pull, "closed_at")); /* the moment which was missed */
+    json_t *made = payload_of(repo, "closed", "pull_request", pull, json_is_object(merger) ? merger : author);
+    if (!made)
+        return error_set(err, ERROR_FORGE, "%s: the answer has no author", path);
+    *closed_ms = time_at(answer.json, "closed_at");
+    *payload = made;
+    return 0;
 }

@@ -381,6 +381,15 @@ export const routes = {
         ({ gh, params }) => ok(shapes.installation(gh, found(gh.installations.get(Number(params.installation_id))))),
     ],
     'POST /app/installations/{installation_id}/access_tokens': ['jwt', createToken],
+    'GET /repos/{owner}/{repo}/installation': [
+        'jwt',
+        ({ gh, params }) => {
+            const repo = [...gh.repositories.values()].find(
+                (one) => one.fullName.toLowerCase() === `${params.owner}/${params.repo}`.toLowerCase(),
+            );
+            return ok(shapes.installation(gh, found(gh.installations.get(repo?.installation))));
+        },
+    ],
     [`GET ${at}/installation`]: [
         'jwt',
         ({ gh, repo }) => ok(shapes.installation(gh, found(gh.installations.get(repo.installation)))),

@@ -267,6 +267,14 @@ export class State {
         return one;
     }
 
+    closePull(repo, one, login) {
+        Object.assign(one, { state: 'closed', updatedAt: Date.now() });
+        this.emitLater('pull_request', 'closed', repo, login, async () => ({
+            number: one.number,
+            pull_request: await shapes.pull(this, repo, one),
+        }));
+    }
+
     addReviewComment(repo, pull, { body, user, path, line, commit, inReplyTo }) {
         const now = Date.now();
         const one = {

@@ -45,10 +45,10 @@ test('kill -9 while a guest runs: the next start sweeps group, folder and worksp
     assert.deepEqual(await traces(names), []);
 });
 
-test('storage says what there is, and tidy keeps what an open pull request needs', options, async (t) => {
+test('storage says what there is; tidy keeps what a pull request needs until it is closed', options, async (t) => {
     const w = await world(t, { config: { retention: { journal: '1ms', artifacts: '1ms', mirrors: '1ms' } } });
     w.ask();
-    await w.pull();
+    const pull = await w.pull();
     const { out } = await w.assay.command('storage', '--json');
     const sizes = JSON.parse(out);
     assert.ok(sizes.database.deliveries.count >= 2);
@@ -56,4 +56,13 @@ test('storage says what there is, and tidy keeps what an open pull request needs
     assert.equal(sizes.state_dir.mirrors.count, 1);
     const tidied = JSON.parse((await w.assay.command('tidy', '--json')).out);
     assert.deepEqual([tidied.snapshots, tidied.artifacts, tidied.deliveries, tidied.mirrors], [0, 0, 0, 1]);
+
+    w.gh.closePull(w.repo, pull, 'mia');
+    await w.gh.settled();
+    const later = await until('it is let go of', async () => {
+        const report = JSON.parse((await w.assay.command('tidy', '--json')).out);
+        return report.artifacts && report;
+    });
+    assert.ok(later.snapshots > 5);
+    assert.equal((await w.assay.command('retry', '1')).status, 0, 'it can start afresh still');
 });

@@ -51,8 +51,7 @@ test('asking again in vain: it is read from the list', options, async (t) => {
 test('no delivery was ever made: labels and commands are found in the repository', options, async (t) => {
     const w = await world(t, { config: { catch_up: { repositories: '10m' } } }); // so: at each start
     const plain = w.gh.openIssue(w.repo, { ...SPEC, user: 'mia' });
-    await w.answered(plain); // and with it the first look is behind us
-    await until('the first look is over', () => w.gh.requests.some((one) => /\/issues$/.test(one.path)));
+    await w.answered(plain); // so the repository was heard of
     const { webhook } = w.gh;
     const [labelled, refused, taken] = await outage(w, () => {
         w.gh.webhook = null;
@@ -103,7 +102,7 @@ test('failed, asked for again, sent by hand and found in the repository: one job
 });
 
 test('found first, with the text of then; what the webhook brings later is the same request', options, async (t) => {
-    const w = await world(t, { config: { catch_up: { deliveries: '0s', repositories: '1s' } } });
+    const w = await world(t, { config: { catch_up: { deliveries: '0s', repositories: '1s', everywhere: true } } });
     await outage(w, () => {
         const one = w.ask();
         w.gh.changeIssue(w.repo, one, { body: `${SPEC.body}\nMore words.` }, 'mia');
@@ -120,9 +119,26 @@ test('found first, with the text of then; what the webhook brings later is the s
     assert.equal(asked(w), 0);
 });
 
-test('without an App there is no list, and the log says so once', options, async (t) => {
+test('without an App there is no list, and the log says so once; the repositories are looked at', options, async (t) => {
     const w = await world(t, { github: { lacks: ['apps'] }, token: 'pat-4711', config: often });
-    await until('it is said', () => /what webhooks miss is not caught up with/.test(w.assay.log), 20_000);
-    await wait(2000);
-    assert.equal(w.assay.log.match(/what webhooks miss is not caught up with/g).length, 1);
+    const issue = w.gh.openIssue(w.repo, { ...SPEC, user: 'mia' });
+    await w.answered(issue);
+    const { webhook } = w.gh;
+    await outage(w, () => {
+        w.gh.webhook = null;
+        w.gh.addComment(w.repo, issue, '/status', 'mia');
+    });
+    w.gh.webhook = webhook;
+    await until('/status is answered', () => w.said(issue).length === 2, 30_000);
+    assert.equal(w.assay.log.match(/no App, so no list of deliveries/g).length, 2, 'once for each start');
+});
+
+test('only repositories that were heard of are looked at, each with a token for it alone', options, async (t) => {
+    const w = await world(t, { config: often });
+    await wait(2500);
+    assert.ok(!w.gh.requests.some((one) => /\/issues/.test(one.path)), 'nothing was heard of yet');
+    await w.answered(w.gh.openIssue(w.repo, { ...SPEC, user: 'mia' }));
+    await until('it is looked at', () => w.gh.requests.some((one) => /\/shop\/issues$/.test(one.path)), 30_000);
+    assert.ok(!w.gh.requests.some((one) => /installation\/repositories/.test(one.path)));
+    assert.ok([...w.gh.tokens.values()].every((one) => !one.installation || one.repositories?.size === 1));
 });

@@ -2,7 +2,9 @@
 #include "tests/unit/forge/script_server.h"
 
 #include "app/base/clock.h"
+#include "app/base/json.h"
 #include "app/catch_up.h"
+#include "app/heard.h"
 #include "store_fixture.h"
 
 static void one_process_looks_when_it_is_due_and_everybody_at_a_start(void **state)
@@ -143,6 +145,110 @@ static void comments_of_bots_edited_and_older_ones_are_passed_over(void **state)
     script_forge_close(&it);
 }
 
+/* ---- repositories that were heard of ---- */
+
+#define SINCE "2026-11-21T08:00:00Z"
+
+/* One that was looked at up to ten minutes after SINCE. */
+static void note_looked_at(struct store *store)
+{
+    struct error err = {0};
+    struct repository_row row = {.forge = "github", .owner = "octo", .name = "shop"};
+    NEEDS(store_repository_note(store, "github", "octo", "shop", 0, &err), &err);
+    NEEDS(clock_parse_rfc3339(SINCE, &row.installed_ms, &err), &err);
+    row.seen_ms = row.installed_ms + 10 * 60 * 1000;
+    NEEDS(store_repository_seen(store, &row, &err), &err);
+}
+
+static void note_pull(struct store *store, int64_t number)
+{
+    struct error err = {0};
+    AUTO_FREE char *key = text_format("pull-%lld", (long long)number);
+    json_auto_t *value = json_integer(number);
+    NEEDS(store_job_publish(store, add_job(store, "shop", key), "pull", value, &err), &err);
+}
+
+static void a_pull_request_of_ours_that_was_closed_unheard_becomes_a_delivery(void **state)
+{
+    const struct exchange script[] = {
+        {"GET " OCTO "/issues?state=open&labels=assay&since=" SINCE "&per_page=100", NULL, NULL, 200, NULL, "[]"},
+        {"GET " OCTO "/issues/comments?sort=created&direction=asc&since=" SINCE "&per_page=100", NULL, NULL, 200, NULL,
+         "[]"},
+        {"GET " OCTO "/pulls/8", NULL, NULL, 200, NULL,
+         "{\"number\": 8, \"state\": \"closed\", \"title\": \"t\", \"user\": {\"login\": \"assay-user\"}, "
+         "\"closed_at\": \"2026-11-21T09:00:00Z\", \"updated_at\": \"2026-11-21T10:00:00Z\"}"},
+        {"GET " OCTO "/pulls/9", NULL, NULL, 200, NULL, "{\"number\": 9, \"state\": \"open\"}"},
+    };
+    struct fixture *fixture = *state;
+    struct script_forge it = {0};
+    struct error err = {0};
+    size_t found = 0;
+    struct delivery delivery = {0};
+    bool any = false;
+    SCRIPT_FORGE(&it, script);
+    note_looked_at(fixture->store);
+    note_pull(fixture->store, 8);
+    note_pull(fixture->store, 9);
+    const struct config config = {.label = "assay", .catch_up = {.repositories_ms = 1000, .back_ms = clock_wall_ms()}};
+    const struct forge_config forge_config = {.name = "github"};
+    const struct log log = {.fd = 2, .level = LOG_ERROR};
+    const struct catch_up catch_up = {&config, &forge_config, it.forge, fixture->store, &log, NULL, NULL};
+    NEEDS(catch_up_repositories(&catch_up, true, &found, &err), &err);
+    assert_int_equal(found, 1);
+    NEEDS(store_delivery_take(fixture->store, clock_wall_ms() + 1000, 1000, &delivery, &any, &err), &err);
+    assert_true(any);
+    assert_string_equal(delivery.event, "pull_request");
+    json_auto_t *payload = json_loads(delivery.payload, 0, NULL);
+    assert_string_equal(json_text_at(payload, "action", ""), "closed");
+    assert_string_equal(json_text_at(payload, "pull_request.updated_at", ""), "2026-11-21T09:00:00Z");
+    delivery_release(&delivery);
+    script_forge_close(&it);
+}
+
+/* What a delivery tells: the names that are known afterwards, each with a blank behind it. Heap. */
+static char *heard(struct store *store, const char *event, const char *text)
+{
+    struct error err = {0};
+    json_auto_t *payload = json_loads(text, 0, NULL);
+    struct repository_row *rows = NULL;
+    size_t count = 0;
+    AUTO_BUF struct buf names = BUF_INIT(KiB(1));
+    assert_non_null(payload);
+    NEEDS(heard_note(store, "github", event, payload, &err), &err);
+    NEEDS(store_repositories(store, "github", INT64_MAX, 10, &rows, &count, &err), &err);
+    buf_puts(&names, "");
+    for (size_t i = 0; i < count; i++)
+        buf_printf(&names, "%s/%s@%lld ", rows[i].owner, rows[i].name, (long long)rows[i].installation);
+    repository_rows_free(rows, count);
+    return strdup(buf_text(&names));
+}
+
+static void repositories_are_known_from_any_event_and_from_installations(void **state)
+{
+    static const struct {
+        const char *event, *payload, *known;
+    } steps[] = {
+        {"push", "{\"repository\": {\"name\": \"a\", \"owner\": {\"login\": \"octo\"}}, \"installation\": {\"id\": 7}}",
+         "octo/a@7 "},
+        {"ping", "{\"zen\": \"Anything added dilutes everything else.\"}", "octo/a@7 "},
+        {"installation",
+         "{\"action\": \"created\", \"installation\": {\"id\": 8}, "
+         "\"repositories\": [{\"full_name\": \"octo/a\"}, {\"full_name\": \"octo/b\"}]}",
+         "octo/a@8 octo/b@8 "},
+        {"installation_repositories",
+         "{\"action\": \"removed\", \"installation\": {\"id\": 8}, \"repositories_added\": [], "
+         "\"repositories_removed\": [{\"full_name\": \"octo/a\"}]}",
+         "octo/b@8 "},
+        {"installation",
+         "{\"action\": \"deleted\", \"installation\": {\"id\": 8}, \"repositories\": [{\"full_name\": \"octo/b\"}]}",
+         ""},
+    };
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        AUTO_FREE char *known = heard(((struct fixture *)*state)->store, steps[i].event, steps[i].payload);
+        assert_string_equal(known, steps[i].known);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -150,6 +256,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(one_process_looks_when_it_is_due_and_everybody_at_a_start),
         TEST(tries_at_a_missed_delivery_are_counted),
+        TEST(a_pull_request_of_ours_that_was_closed_unheard_becomes_a_delivery),
+        TEST(repositories_are_known_from_any_event_and_from_installations),
         cmocka_unit_test(a_token_keeps_no_list_of_deliveries),
         cmocka_unit_test(a_label_counts_when_it_was_put_on_last_and_lately),
         cmocka_unit_test(comments_of_bots_edited_and_older_ones_are_passed_over),

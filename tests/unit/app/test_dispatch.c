@@ -660,6 +660,38 @@ static void strangers_and_other_comments_answer_nothing(void **state)
     world_close(&world);
 }
 
+/* ---- pull requests that end ---- */
+
+/* The fixture's jobs were triggered in 1970. */
+static void a_pull_request_that_is_closed_ends_what_waits_for_it(void **state)
+{
+    static const char closed[] =
+        "{\"action\": \"closed\", \"number\": 7, \"pull_request\": {\"number\": 7, \"state\": \"closed\", \"title\": "
+        "\"t\", \"user\": {\"login\": \"mia\"}, \"updated_at\": \"2026-11-21T09:00:00Z\"}, \"repository\": {\"name\": "
+        "\"shop\", \"owner\": {\"login\": \"octo\"}}, \"sender\": {\"login\": \"mia\"}}";
+    struct error err = {0};
+    struct job job;
+    struct world world;
+    world_open(&world, state, NULL, 0);
+    struct store *store = world.fixture->store;
+    json_auto_t *number = json_integer(7);
+    int64_t opened = add_job_for(store, "shop", 3, "opened-it");
+    NEEDS(store_job_publish(store, opened, "pull", number, &err), &err);
+    assert_int_equal(claim_at(store, "w", clock_wall_ms(), 1), opened);
+    NEEDS(store_job_finish(store, opened, JOB_DONE, "proven", "", &err), &err);
+    int64_t waits = add_job_for(store, "shop", 7, "waits");
+    deliver_aged(&world, "pull_request", "d-1", closed, 0);
+    assert_string_equal(world.note, "our pull request has ended, and with it 1 waiting jobs");
+    NEEDS(store_job_get(store, waits, &job, &err), &err);
+    assert_int_equal(job.state, JOB_CANCELLED);
+    job_release(&job);
+    NEEDS(store_job_get(store, opened, &job, &err), &err);
+    assert_int_equal(job.state, JOB_DONE);
+    assert_string_equal(json_text_at(job.published, "pull_ended", ""), "2026-11-21T09:00:00Z");
+    job_release(&job);
+    world_close(&world);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -686,6 +718,7 @@ int main(void)
         TEST(all_boxes_ticked_go_on_at_once),
         TEST(a_first_tick_waits_for_the_others),
         TEST(strangers_and_other_comments_answer_nothing),
+        TEST(a_pull_request_that_is_closed_ends_what_waits_for_it),
     };
     return RUN_ON_BOTH(tests);
 }
