@@ -92,7 +92,8 @@ static void check_database(struct doctor *doctor)
 {
     struct error err = {0};
     struct store *store = store_open(doctor->config.database, &err);
-    json_auto_t *status = store && store_ping(store, &err) == 0 ? store_status(store, &err) : NULL;
+    bool sound = store && store_ping(store, &err) == 0 && store_examine(store, &err) == 0;
+    json_auto_t *status = sound ? store_status(store, &err) : NULL;
     store_close(store);
     if (!status) {
         report(doctor, FINDING_FAIL, "database", "%s", err.message);

@@ -94,6 +94,11 @@ int store_backup(struct store *store, const char *path, struct error *err)
     return store->backend->backup(store, path, err);
 }
 
+int store_examine(struct store *store, struct error *err)
+{
+    return store->backend->examine ? store->backend->examine(store, err) : 0;
+}
+
 int64_t store_now_ms(const struct store *store)
 {
     return store->backend->now_ms(store);

@@ -46,6 +46,10 @@ int store_ping(struct store *store, struct error *err);
  * must not exist yet. ERROR_USAGE for a server, which has its own tool. */
 int store_backup(struct store *store, const char *path, struct error *err);
 
+/* Reads all of the database and checks that it is sound, while others go on; ERROR_STORE with the fix. A server looks
+ * after its own files: always 0. */
+int store_examine(struct store *store, struct error *err);
+
 /* All rows of one store into another that has none; app/store_move.h says how. Nothing is changed on failure, and
  * `from` never. `in_use`: also while other processes use `from`, as it stands at the start; else that is
  * ERROR_CONFLICT, and nobody writes there until the end. A target with rows is ERROR_CONFLICT, too. `progress` may be

@@ -66,8 +66,9 @@ struct store_backend {
     int (*begin)(struct store *store, struct error *err); /* for writing: takes the lock that it needs */
     int (*commit)(struct store *store, struct error *err);
     void (*rollback)(struct store *store);
-    int (*backup)(struct store *store, const char *path, struct error *err);     /* store_backup() */
-    int64_t (*now_ms)(const struct store *store);                                /* store_now_ms() */
+    int (*backup)(struct store *store, const char *path, struct error *err); /* store_backup() */
+    int (*examine)(struct store *store, struct error *err); /* store_examine(); NULL: the server does that */
+    int64_t (*now_ms)(const struct store *store);           /* store_now_ms() */
     bool (*wait)(struct store *store, enum store_news news, int fd, int64_t ms); /* store_wait() */
     void (*wake)(struct store *store, enum store_news news); /* whoever waits; NULL: nobody can be woken */
     /* How many rows there were, or -1. `params` name every parameter of the statement exactly once. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "app/base/clock.h"
@@ -183,22 +184,67 @@ static void sqlite_rollback(struct store *store)
         sqlite_execute(store, "ROLLBACK", NULL);
 }
 
-/* ---- backup ---- */
+/* ---- backup and examination ---- */
+
+static int pragma_int(struct store *store, const char *sql, int64_t *value, struct error *err)
+{
+    sqlite3_stmt *prepared = NULL;
+    int code = sqlite3_prepare_v2(db_of(store), sql, -1, &prepared, NULL);
+    if (code == SQLITE_OK && (code = sqlite3_step(prepared)) == SQLITE_ROW)
+        *value = sqlite3_column_int64(prepared, 0);
+    sqlite3_finalize(prepared);
+    return code == SQLITE_ROW ? 0 : sqlite_failed(store, code, err);
+}
+
+/* What is wrong with what a connection has open, in a few words; "ok" when nothing is. */
+static void find_damage(sqlite3 *db, char said[static 256])
+{
+    sqlite3_stmt *check = NULL;
+    snprintf(said, 256, "it cannot be read");
+    if (sqlite3_prepare_v2(db, "PRAGMA integrity_check(1)", -1, &check, NULL) == SQLITE_OK &&
+        sqlite3_step(check) == SQLITE_ROW)
+        snprintf(said, 256, "%s", (const char *)sqlite3_column_text(check, 0));
+    sqlite3_finalize(check);
+    said[strcspn(said, "\n")] = '\0';
+}
+
+static int sqlite_examine(struct store *store, struct error *err)
+{
+    char said[256];
+    find_damage(db_of(store), said);
+    if (strcmp(said, "ok") == 0)
+        return 0;
+    return error_set(err, ERROR_STORE,
+                     "database %s is damaged (%s); restore a backup, or save what is left with `sqlite3 FILE .recover`",
+                     path_of(store), said);
+}
 
 /* Read on a connection of its own, as whoever restores it would. */
 static int check_copy(const char *path, struct error *err)
 {
     sqlite3 *db = NULL;
-    sqlite3_stmt *check = NULL;
-    char said[256] = "it cannot be read";
-    int code = sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL);
-    if (code == SQLITE_OK)
-        code = sqlite3_prepare_v2(db, "PRAGMA integrity_check(1)", -1, &check, NULL);
-    if (code == SQLITE_OK && sqlite3_step(check) == SQLITE_ROW)
-        snprintf(said, sizeof said, "%s", (const char *)sqlite3_column_text(check, 0));
-    sqlite3_finalize(check);
+    char said[256] = "it cannot be opened";
+    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK)
+        find_damage(db, said);
     sqlite3_close(db);
     return strcmp(said, "ok") == 0 ? 0 : error_set(err, ERROR_STORE, "%s is damaged: %s", path, said);
+}
+
+/* Said before hours of copying, where the disk says how much room it has. */
+static int check_room(struct store *store, int fd, const char *path, struct error *err)
+{
+    int64_t bytes = 0;
+    struct statvfs disk;
+    if (pragma_int(store,
+                   "SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, "
+                   "pragma_page_size",
+                   &bytes, err) < 0)
+        return -1;
+    if (fstatvfs(fd, &disk) < 0 || (int64_t)(disk.f_bavail * disk.f_frsize) >= bytes)
+        return 0;
+    return error_set(err, ERROR_STORE,
+                     "the copy takes %lld MiB, and there are %lld left at %s; make room, or name another disk",
+                     (long long)(bytes / (1 << 20) + 1), (long long)(disk.f_bavail * disk.f_frsize / (1 << 20)), path);
 }
 
 /* VACUUM INTO reads one snapshot and blocks nobody; it fills an empty file, which is made here for this user only. */
@@ -207,6 +253,8 @@ static int write_copy(struct store *store, const char *path, struct error *err)
     AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return error_system(err, errno, "create %s", path);
+    if (check_room(store, fd, path, err) < 0)
+        return -1;
     sqlite3_stmt *copy = NULL;
     int code = sqlite3_prepare_v2(db_of(store), "VACUUM INTO ?", -1, &copy, NULL);
     if (code == SQLITE_OK)
@@ -214,6 +262,10 @@ static int write_copy(struct store *store, const char *path, struct error *err)
     if (code == SQLITE_OK)
         code = sqlite3_step(copy);
     sqlite3_finalize(copy);
+    if (code != SQLITE_DONE && (code & 0xff) == SQLITE_IOERR && !is_full(db_of(store), code))
+        return error_set(err, ERROR_STORE, "the copy to %s broke off: %s", path, sqlite3_errmsg(db_of(store)));
+    if (code != SQLITE_DONE && is_full(db_of(store), code)) /* of the copy's disk: here only that is written to */
+        return error_set(err, ERROR_STORE, "no room left on the disk of %s; make room, or name another disk", path);
     if (code != SQLITE_DONE)
         return sqlite_failed(store, code, err);
     if (fsync(fd) < 0)
@@ -225,12 +277,14 @@ static int write_copy(struct store *store, const char *path, struct error *err)
 static int sqlite_backup(struct store *store, const char *path, struct error *err)
 {
     AUTO_FREE char *part = text_format("%s.part-%d", path, (int)getpid());
-    if (!part)
+    AUTO_FREE char *journal = part ? text_format("%s-journal", part) : NULL; /* SQLite's, of a copy that broke off */
+    if (!journal)
         return sql_out_of_memory(err);
     int status = write_copy(store, part, err);
     if (status == 0 && link(part, path) < 0)
         status = error_system(err, errno, "name the backup %s", path);
     unlink(part);
+    unlink(journal);
     return status < 0 ? error_wrap(err, "backup") : 0;
 }
 
@@ -250,16 +304,6 @@ static bool sqlite_wait(struct store *store, enum store_news news, int fd, int64
 }
 
 /* ---- opening ---- */
-
-static int pragma_int(struct store *store, const char *sql, int64_t *value, struct error *err)
-{
-    sqlite3_stmt *prepared = NULL;
-    int code = sqlite3_prepare_v2(db_of(store), sql, -1, &prepared, NULL);
-    if (code == SQLITE_OK && (code = sqlite3_step(prepared)) == SQLITE_ROW)
-        *value = sqlite3_column_int64(prepared, 0);
-    sqlite3_finalize(prepared);
-    return code == SQLITE_ROW ? 0 : sqlite_failed(store, code, err);
-}
 
 /* Inside a transaction, else another process's migration comes between the answers. The schema's version; refuses a
  * file that another program or a newer Assay has made. */
@@ -446,6 +490,7 @@ const struct store_backend store_sqlite = {
     .commit = sqlite_commit,
     .rollback = sqlite_rollback,
     .backup = sqlite_backup,
+    .examine = sqlite_examine,
     .now_ms = sqlite_now_ms,
     .wait = sqlite_wait,
     .run = sqlite_run,
