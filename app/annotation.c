@@ -20,11 +20,20 @@ static void add_uncovered(json_t *list, const json_t *place)
     add(list, place, message ? message : "No test leaves the function from here.");
 }
 
+static void add_survivor(json_t *list, const json_t *place)
+{
+    AUTO_FREE char *message = text_format("No test fails when this line becomes: %s", json_text_at(place, "now", ""));
+    if (message && !json_true_at(place, "maybe_equivalent"))
+        add(list, place, message);
+}
+
 json_t *annotations_of(const struct run *run)
 {
     json_t *list = json_array(), *place;
     size_t index;
     json_array_foreach (json_at(run->evidence, "coverage.uncovered"), index, place)
         add_uncovered(list, place);
+    json_array_foreach (json_at(run->evidence, "mutation.survivors"), index, place)
+        add_survivor(list, place);
     return list;
 }

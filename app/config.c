@@ -43,6 +43,8 @@ static const struct yaml_field limits_fields[] = {
 static const struct yaml_field thresholds_fields[] = {
     YAML_FIELD("coverage", YAML_NUMBER, THRESHOLD(coverage),
                "least share of the changed lines and branches that tests run, 0 to 1", .max = 1),
+    YAML_FIELD("mutation", YAML_NUMBER, THRESHOLD(mutation),
+               "least share of small faults in the changed lines that tests find, 0 to 1", .max = 1),
     {0},
 };
 
@@ -142,7 +144,7 @@ int config_set_defaults(struct config *config)
                 .jobs_per_repository = 2,
                 .job_timeout_ms = 2 * 60 * 60 * 1000,
             },
-        .thresholds = {.coverage = 0.8},
+        .thresholds = {.coverage = 0.8, .mutation = 0.7},
         .catch_up =
             {
                 .deliveries_ms = 10 * 60 * 1000,

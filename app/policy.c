@@ -66,9 +66,9 @@ void policy_add_unused(const struct repo_policy *policy, struct buf *names)
         const char *key;
         bool set;
     } unused[] = {
-        {"label", policy->label != NULL},   {"languages", policy->languages.count > 0},
-        {"setup", policy->setup.count > 0}, {"thresholds.mutation", policy->thresholds.mutation >= 0},
-        {"route", policy->route.count > 0}, {"review", policy->review.count > 0},
+        {"label", policy->label != NULL},     {"languages", policy->languages.count > 0},
+        {"setup", policy->setup.count > 0},   {"route", policy->route.count > 0},
+        {"review", policy->review.count > 0},
     };
     for (size_t i = 0; i < sizeof unused / sizeof unused[0]; i++)
         if (unused[i].set)

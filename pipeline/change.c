@@ -9,6 +9,7 @@
 
 #include "app/base/buf.h"
 #include "app/base/fs.h"
+#include "app/base/json.h"
 
 enum { PATH_BYTES = 1024 };
 
@@ -231,17 +232,28 @@ static int put_removal(struct change *change, struct change_file *old, bool in_t
     return result;
 }
 
-int change_put(struct change *change, const char *tree, const struct yaml_texts *forbidden, const char *path,
-               const char *content, size_t len, enum file_kind kind, const char *author, struct error *err)
+static bool is_locked(const struct change *change, const struct change_file *old, enum file_kind kind, bool later)
+{
+    if (later)
+        return old && !old->later;
+    return change->tests_locked && (kind == FILE_TEST || (old && old->kind == FILE_TEST));
+}
+
+static int put(struct change *change, const char *tree, const struct yaml_texts *forbidden, struct change_file wanted,
+               struct error *err)
 {
     bool in_tree = false;
+    const char *path = wanted.path, *content = wanted.content;
+    size_t len = wanted.len;
     struct change_file *old = find(change, path);
     if (check_path(forbidden, path, err) < 0)
         return -1;
-    if (change->tests_locked && (kind == FILE_TEST || (old && old->kind == FILE_TEST)))
+    if (is_locked(change, old, wanted.kind, wanted.later))
         return error_set(err, ERROR_DENIED, "%s may not be written: the tests are locked", path);
     if (tree && check_tree(tree, path, &in_tree, err) < 0)
         return -1;
+    if (wanted.later && in_tree)
+        return error_set(err, ERROR_DENIED, "%s may not be written: it is a test of the repository", path);
     if (content && check_siblings(change, path, err) < 0)
         return -1;
     if (check_content(change, old, path, content ? content : "", content ? len : 0, err) < 0)
@@ -250,9 +262,10 @@ int change_put(struct change *change, const char *tree, const struct yaml_texts 
         .path = strdup(path),
         .content = content ? strndup(content, len) : NULL,
         .len = content ? len : 0,
-        .kind = kind,
+        .kind = wanted.kind,
         .is_new = !in_tree,
-        .author = strdup(author ? author : ""),
+        .later = wanted.later,
+        .author = strdup(wanted.author ? wanted.author : ""),
     };
     if (!content)
         return put_removal(change, old, in_tree, &file, err);
@@ -261,6 +274,26 @@ int change_put(struct change *change, const char *tree, const struct yaml_texts 
         return error_set(err, ERROR_INTERNAL, "no memory");
     }
     return file_store(change, old, &file, err);
+}
+
+int change_put(struct change *change, const char *tree, const struct yaml_texts *forbidden, const char *path,
+               const char *content, size_t len, enum file_kind kind, const char *author, struct error *err)
+{
+    struct change_file wanted = {
+        .path = (char *)path, .content = (char *)content, .len = len, .kind = kind, .author = (char *)author};
+    return put(change, tree, forbidden, wanted, err);
+}
+
+int change_put_later_test(struct change *change, const char *tree, const struct yaml_texts *forbidden, const char *path,
+                          const char *content, size_t len, const char *author, struct error *err)
+{
+    struct change_file wanted = {.path = (char *)path,
+                                 .content = (char *)content,
+                                 .len = len,
+                                 .kind = FILE_TEST,
+                                 .later = true,
+                                 .author = (char *)author};
+    return put(change, tree, forbidden, wanted, err);
 }
 
 int change_read(const struct change *change, const char *tree, const char *path, struct buf *out, struct error *err)
@@ -301,7 +334,7 @@ static void tests_digest(const struct change *change, char hex[static DIGEST_HEX
     AUTO_BUF struct buf all = BUF_INIT(CHANGE_MAX_BYTES + CHANGE_MAX_FILES * (PATH_BYTES + 32));
     hex[0] = '\0';
     for (size_t i = 0; i < change->count; i++) {
-        if (change->files[i].kind != FILE_TEST)
+        if (change->files[i].kind != FILE_TEST || change->files[i].later)
             continue;
         if (count == CHANGE_MAX_FILES)
             return;
@@ -353,6 +386,8 @@ json_t *change_to_json(const struct change *change)
         json_t *content = file->content ? json_stringn(file->content, file->len) : json_null();
         json_t *item = json_pack("{s:s, s:o, s:s, s:b, s:s}", "path", file->path, "content", content, "kind",
                                  kind_names[file->kind], "is_new", file->is_new, "author", file->author);
+        if (file->later)
+            json_object_set_new(item, "later", json_true());
         if (json_array_append_new(files, item) < 0)
             return NULL;
     }
@@ -381,6 +416,7 @@ static int file_from_json(json_t *value, struct change *change, struct error *er
         .len = json_string_length(content),
         .kind = is_test ? FILE_TEST : FILE_CODE,
         .is_new = is_new,
+        .later = is_test && json_true_at(value, "later"),
         .author = strdup(author),
     };
     return file_store(change, NULL, &file, err);

@@ -18,6 +18,7 @@ struct change_file {
     size_t len;
     enum file_kind kind;
     bool is_new;  /* not in the base tree */
+    bool later;   /* a test that was written after the lock: not in its digest, and never in place of a locked one */
     char *author; /* the model that wrote it, or "spec" for tests made from the spec's examples */
 };
 
@@ -37,6 +38,9 @@ enum { CHANGE_MAX_FILES = 64, CHANGE_MAX_FILE_BYTES = 1 << 20, CHANGE_MAX_BYTES 
  * NUL. `content` is copied. */
 int change_put(struct change *change, const char *tree, const struct yaml_texts *forbidden, const char *path,
                const char *content, size_t len, enum file_kind kind, const char *author, struct error *err);
+/* A test that is written after the lock, in a file of its own (or the same one again). */
+int change_put_later_test(struct change *change, const char *tree, const struct yaml_texts *forbidden, const char *path,
+                          const char *content, size_t len, const char *author, struct error *err);
 const struct change_file *change_find(const struct change *change, const char *path);
 void change_release(struct change *change);
 
@@ -45,8 +49,8 @@ void change_release(struct change *change);
 struct buf;
 int change_read(const struct change *change, const char *tree, const char *path, struct buf *out, struct error *err);
 
-/* Locks the tests: from here change_put refuses them. The digest is SHA-256 over "path\0length\0content" of the test
- * files in path order. */
+/* Locks the tests: from here change_put refuses them; those that are written later are beside the lock. The digest is
+ * SHA-256 over "path\0length\0content" of the test files in path order. */
 void change_lock_tests(struct change *change);
 /* 0 when the test files still have the locked digest; else ERROR_DENIED. */
 int change_check_lock(const struct change *change, struct error *err);

@@ -71,11 +71,12 @@ static json_t *file_rows(const struct run *run)
     for (size_t i = 0; i < run->change.count; i++) {
         const struct change_file *file = &run->change.files[i];
         const char *by = json_string_value(json_object_get(run->files_by, file->path));
-        bool mixed = file->kind == FILE_TEST && by && run->spec.example_count > 0;
+        bool mixed = file->kind == FILE_TEST && !file->later && by && run->spec.example_count > 0;
         json_array_append_new(rows, json_pack("{s:o, s:s, s:s, s:b}", "path", describe_code(file->path, true), "what",
-                                              file->kind == FILE_TEST ? "test"
-                                              : file->is_new          ? "new"
-                                                                      : "changed",
+                                              file->later               ? "test, after the code"
+                                              : file->kind == FILE_TEST ? "test"
+                                              : file->is_new            ? "new"
+                                                                        : "changed",
                                               "by", by ? by : "the request's examples", "mixed", mixed));
     }
     return rows;

@@ -15,7 +15,7 @@ long long describe_percent(double share)
 /* "src/shop/text.py:4", or with a last line: "src/shop/text.py:4-6". */
 static json_t *place_of(const json_t *item)
 {
-    long long first = (long long)json_int_at(item, "first", 0), last = (long long)json_int_at(item, "last", 0);
+    long long first = (long long)json_int_at(item, "first", 0), last = (long long)json_int_at(item, "last", first);
     AUTO_FREE char *place = first == last ? text_format("%s:%lld", json_text_at(item, "path", ""), first)
                                           : text_format("%s:%lld-%lld", json_text_at(item, "path", ""), first, last);
     return describe_code(place ? place : "", false);
@@ -40,9 +40,34 @@ static void set_coverage(json_t *view, const json_t *coverage)
                                   *json_text_at(coverage, "trouble", "") != '\0', "places", places, "some", some));
 }
 
+static void set_mutation(json_t *view, const json_t *mutation)
+{
+    json_t *survivors = json_array(), *names = json_array(), *item;
+    size_t index;
+    json_array_foreach (json_object_get(mutation, "survivors"), index, item)
+        if (index < PLACES_SHOWN)
+            json_array_append_new(survivors, json_pack("{s:o, s:o, s:o, s:b}", "place", place_of(item), "was",
+                                                       describe_code(json_text_at(item, "was", ""), false), "now",
+                                                       describe_code(json_text_at(item, "now", ""), false), "alike",
+                                                       json_true_at(item, "maybe_equivalent")));
+    json_array_foreach (json_object_get(mutation, "added"), index, item)
+        json_array_append_new(names, describe_code(json_string_value(item), false));
+    json_int_t killed = json_int_at(mutation, "killed", 0), survived = json_int_at(mutation, "survived", 0);
+    size_t added = json_array_size(names);
+    bool some = json_array_size(survivors) > 0;
+    json_object_set_new(view, "mutation",
+                        json_pack("{s:I, s:I, s:b, s:b, s:b, s:o, s:I, s:b, s:o}", "killed", killed, "of",
+                                  killed + survived, "unknown", *json_text_at(mutation, "trouble", "") != '\0', "some",
+                                  some, "more", added > 0, "survivors", survivors, "added_count", (json_int_t)added,
+                                  "added_one", added == 1, "added", names));
+}
+
 void describe_evidence(json_t *view, const struct run *run)
 {
-    const json_t *coverage = json_object_get(run->evidence, "coverage");
+    const json_t *coverage = json_object_get(run->evidence, "coverage"),
+                 *mutation = json_object_get(run->evidence, "mutation");
     if (coverage)
         set_coverage(view, coverage);
+    if (mutation)
+        set_mutation(view, mutation);
 }

@@ -171,8 +171,10 @@ static int compile_queries(struct grammar *grammar, const struct language *langu
         [QUERY_IMPORTS] = language->queries.imports,
         [QUERY_GUARDS] = language->queries.guards,
         [QUERY_DOCUMENTATION] = language->queries.documentation,
+        [QUERY_MUTANTS] = language->queries.mutants,
     };
-    static const char *const names[QUERY_COUNT] = {"tags.scm", "definitions", "imports", "guards", "documentation"};
+    static const char *const names[QUERY_COUNT] = {"tags.scm", "definitions",   "imports",
+                                                   "guards",   "documentation", "mutants"};
     for (int i = 0; i < QUERY_COUNT; i++) {
         AUTO_FREE char *where = text_format("languages/%s.yml: queries.%s", language->name, names[i]);
         if (!where)

@@ -37,7 +37,15 @@ enum node_flag {
     NODE_CHECK = 1 << 18,
 };
 
-enum grammar_query { QUERY_TAGS, QUERY_DEFINITIONS, QUERY_IMPORTS, QUERY_GUARDS, QUERY_DOCUMENTATION, QUERY_COUNT };
+enum grammar_query {
+    QUERY_TAGS,
+    QUERY_DEFINITIONS,
+    QUERY_IMPORTS,
+    QUERY_GUARDS,
+    QUERY_DOCUMENTATION,
+    QUERY_MUTANTS,
+    QUERY_COUNT
+};
 
 /* The regular expressions of the language table's `layout`. */
 enum grammar_pattern { PATTERN_FILE_COMMENT, PATTERN_FURTHER, PATTERN_ELISION, PATTERN_COUNT };

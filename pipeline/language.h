@@ -57,6 +57,7 @@ struct language {
         char *imports;       /* @import with @module, @level, @submodule, @name or @alias */
         char *guards;        /* @guarded: an import inside may fail */
         char *documentation; /* @definition with @documentation */
+        char *mutants;       /* what a mutant replaces, captured by its kind, with @inner for a part of it */
     } queries;
     struct {                         /* how edits are laid out */
         int64_t blank_lines;         /* around a top-level definition */
@@ -72,6 +73,11 @@ struct language {
         char *further;               /* … on decorators: one more definition of the same name, as an overload */
         char *elision;               /* … on comments: "the rest stays as it is" */
     } layout;
+    struct {                       /* small faults (mutants.h) */
+        struct yaml_map tokens;    /* what stands there → what takes its place: "<" → "<=" */
+        struct yaml_map forms;     /* for all else, by kind; view: text, inner */
+        struct yaml_texts outside; /* node types without mutants inside: types, imports */
+    } mutants;
     struct yaml_texts source_roots;    /* "src", "lib", ".": folders that do not appear in module names */
     struct yaml_texts ignored_folders; /* hold other people's or generated files: venv, build */
     char *package_file;                /* "__init__.py": its folder is a package and the module's name ends there */
@@ -105,7 +111,9 @@ struct language {
                                              "lines": {path: [[first, last, [index of a test]]]}} */
         struct language_command coverage; /* runs tests; its report says which lines and branches of the changed files
                                              they ran (coverage.h); more view: changed (array of paths) */
-        struct language_command collect;  /* lists test ids without running */
+        struct language_command
+            mutate; /* runs tests on each mutant of a plan; view: files, plan, report (mutation.h) */
+        struct language_command collect; /* lists test ids without running */
         struct language_command lint;
         struct language_command observe; /* what a function does on inputs like its tests'; view: files, module, symbol,
                                             report, source_root; writes an array of texts */

@@ -58,6 +58,7 @@ static const struct yaml_field query_fields[] = {
     TEXT(queries.imports, "imports", "what is imported"),
     TEXT(queries.guards, "guards", "where an import may fail"),
     TEXT(queries.documentation, "documentation", "docstrings"),
+    TEXT(queries.mutants, "mutants", "what mutants replace"),
     {0},
 };
 
@@ -74,6 +75,18 @@ static const struct yaml_field layout_fields[] = {
     TEXT(layout.file_comment, "file_comment", "first lines that belong to the file"),
     TEXT(layout.further, "further", "decorators of overloads and accessors"),
     TEXT(layout.elision, "elision", "comments that stand for code left out"),
+    {0},
+};
+
+#define MAP(member, key_, help_)                                                                                       \
+    {                                                                                                                  \
+        .key = (key_), .type = YAML_MAP, .offset = offsetof(struct language, member), .help = (help_)                  \
+    }
+
+static const struct yaml_field mutant_fields[] = {
+    MAP(mutants.tokens, "tokens", "what takes the place of an operator or a word"),
+    MAP(mutants.forms, "forms", "what takes the place of all else, by the capture's name"),
+    TEXTS(mutants.outside, "outside", "node types without mutants inside"),
     {0},
 };
 
@@ -119,6 +132,7 @@ static const struct yaml_field commands_fields[] = {
     COMMAND(commands.test, "test", "runs tests"),
     COMMAND(commands.cover, "cover", "runs tests and notes which lines each of them ran"),
     COMMAND(commands.coverage, "coverage", "runs tests and notes which lines and branches of a change they ran"),
+    COMMAND(commands.mutate, "mutate", "runs tests on mutants"),
     COMMAND(commands.collect, "collect", "lists tests"),
     COMMAND(commands.lint, "lint", "finds faults"),
     COMMAND(commands.observe, "observe", "shows what a function does on inputs like those of its tests"),
@@ -157,6 +171,7 @@ const struct yaml_field language_fields[] = {
     SECTION("nodes", node_fields, "node types of the grammar"),
     SECTION("queries", query_fields, "tree-sitter queries"),
     SECTION("layout", layout_fields, "how edits are laid out"),
+    SECTION("mutants", mutant_fields, "small faults, to see whether tests find them"),
     TEXTS(source_roots, "source_roots", "folders that module names leave out"),
     TEXTS(ignored_folders, "ignored_folders", "folders of other people's or generated files"),
     TEXT(package_file, "package_file", "makes a folder a package"),

@@ -25,7 +25,9 @@ static const struct stage {
     {"imports", stage_imports, "static", "report", "checks that everything imported exists and is declared"},
     {"static", stage_static, "green", "repair", "lints, formats and type-checks what the change introduced"},
     {"green", stage_green, "coverage", "repair", "shows that the tests pass after the change, and nothing else broke"},
-    {"coverage", stage_coverage, "report", "report", "shows which of the changed lines and branches the tests run"},
+    {"coverage", stage_coverage, "mutation", "report", "shows which of the changed lines and branches the tests run"},
+    {"mutation", stage_mutation, "report", "report",
+     "puts small faults into the changed lines, which the tests should find"},
     {"repair", stage_repair, "imports", "report", "mends the code by what failed, within its rounds"},
     {"report", stage_report, "", "", "weighs the evidence and gives the outcome"},
 };

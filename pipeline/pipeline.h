@@ -50,6 +50,7 @@ enum mean {
     MEAN_WITNESSES,
     MEAN_RESAMPLE,
     MEAN_COVERAGE,
+    MEAN_MUTANTS,
     MEAN_COUNT,
 };
 

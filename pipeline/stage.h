@@ -32,7 +32,7 @@ struct stage_result {
 typedef int stage_function(struct pipeline *pipeline, struct run *run, struct stage_result *result, struct error *err);
 
 stage_function stage_spec, stage_context, stage_tests, stage_witness, stage_red, stage_implement, stage_imports,
-    stage_static, stage_green, stage_coverage, stage_repair, stage_report;
+    stage_static, stage_green, stage_coverage, stage_mutation, stage_repair, stage_report;
 
 /* Sets verdict and detail; returns 0, so that a stage can end with it. */
 __attribute__((format(printf, 3, 4))) int stage_end(struct stage_result *result, enum verdict verdict,
@@ -148,6 +148,21 @@ int stage_apply_answer(struct pipeline *pipeline, struct run *run, const char *a
 
 /* Puts an implementation that a witness wrote ({code: [{path, content}], author}) into the change. */
 int stage_take_code(struct pipeline *pipeline, struct run *run, const json_t *written, struct error *err);
+
+/* An implementation's files ([{path, content}]) as files to run with; they borrow its texts. */
+size_t stage_code_files(const json_t *code, struct change_file out[static CHANGE_MAX_FILES]);
+
+/* What the run's function does in `files`, on inputs like those of the tests at a path: array of texts; empty for what
+ * is no function, calls with other than literal arguments, or a run that did not end. NULL when the sandbox failed.
+ * Owned by the caller. */
+json_t *stage_observe(struct pipeline *pipeline, const struct run *run, const struct change_file *files, size_t count,
+                      const char *tests, struct error *err);
+
+/* The test code of an answer: the members of "tests", or all fenced blocks, one after the other. Heap; NULL with a
+ * sentence for the model. */
+char *stage_tests_code(const struct language *language, const char *answer, struct error *err);
+/* The JSON schema of a structured answer with tests. Owned by the caller. */
+json_t *stage_tests_schema(void);
 
 /* The JSON schema of a structured code answer. Owned by the caller. */
 json_t *stage_code_schema(void);

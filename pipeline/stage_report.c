@@ -133,6 +133,26 @@ static size_t find_coverage_gap(struct run *run)
     return 1;
 }
 
+/* The tests find too few of the faults that were put in, or nobody knows how many. */
+static size_t find_mutation_gap(struct run *run)
+{
+    const json_t *mutation = json_object_get(run->evidence, "mutation");
+    const char *trouble = json_text_at(mutation, "trouble", "");
+    long long killed = (long long)json_int_at(mutation, "killed", 0),
+              survived = (long long)json_int_at(mutation, "survived", 0);
+    double least = json_real_value(json_object_get(mutation, "threshold"));
+    if (*trouble)
+        json_append_text(run->caveats, "Whether the tests find small faults in the code is not known: %s", trouble);
+    else if (mutation && json_real_value(json_object_get(mutation, "score")) < least)
+        json_append_text(run->caveats,
+                         "The tests find %lld of %lld small faults that were put into the code, less than the %lld %% "
+                         "that are asked for.",
+                         killed, killed + survived, describe_percent(least));
+    else
+        return 0;
+    return 1;
+}
+
 /* Evidence that is missing though the tests pass: each is a caveat, and makes the outcome "unproven". */
 static size_t find_gaps(struct run *run)
 {
@@ -152,7 +172,7 @@ static size_t find_gaps(struct run *run)
     }
     if (json_object_get(run->scratch, "static_incomplete"))
         gaps++; /* the stage has said why */
-    gaps += find_coverage_gap(run);
+    gaps += find_coverage_gap(run) + find_mutation_gap(run);
     if (*json_text_at(run->evidence, "regressions.trouble", "")) {
         json_append_text(run->caveats, "The repository's own tests did not run to their end on the change: %s",
                          json_text_at(run->evidence, "regressions.trouble", ""));
@@ -169,7 +189,7 @@ int stage_report(struct pipeline *pipeline, struct run *run, struct stage_result
         return -1;
     json_array_clear(run->criteria);
     for (size_t i = 0; language && i < run->change.count; i++)
-        if (run->change.files[i].kind == FILE_TEST && run->change.files[i].content)
+        if (run->change.files[i].kind == FILE_TEST && !run->change.files[i].later && run->change.files[i].content)
             tabulate(run, language, &run->change.files[i]);
     if (run->outcome == OUTCOME_NONE) {
         size_t gaps = find_gaps(run);

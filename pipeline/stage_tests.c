@@ -32,7 +32,7 @@ struct sieve {
 
 /* ---- what the model writes ---- */
 
-static json_t *tests_schema(void)
+json_t *stage_tests_schema(void)
 {
     return json_pack("{s:s, s:b, s:[s], s:{s:{s:s, s:{s:s, s:b, s:[s,s,s], s:{s:{s:s}, s:{s:s}, s:{s:s}}}}}}", "type",
                      "object", "additionalProperties", 0, "required", "tests", "properties", "tests", "type", "array",
@@ -40,9 +40,7 @@ static json_t *tests_schema(void)
                      "properties", "name", "type", "string", "criterion", "type", "integer", "code", "type", "string");
 }
 
-/* The code of an answer: the members of "tests", or all fenced blocks, one after the other. Heap; NULL with a sentence
- * for the model. */
-static char *code_of(const struct language *language, const char *text, struct error *err)
+char *stage_tests_code(const struct language *language, const char *text, struct error *err)
 {
     AUTO_BUF struct buf code = BUF_INIT(MAX_FILE);
     json_auto_t *value = text[strspn(text, " \n\t")] == '{' ? answer_json(text, NULL) : NULL;
@@ -70,7 +68,7 @@ static int ask(struct pipeline *pipeline, struct run *run, int ask_number, const
                struct error *err)
 {
     json_auto_t *extra = json_pack("{s:s*}", "problem", problem);
-    json_auto_t *schema = tests_schema();
+    json_auto_t *schema = stage_tests_schema();
     struct stage_question question = {.role = ROLE_TESTS,
                                       .step = (size_t)ask_number,
                                       .template_path = "prompts/tests.mustache",
@@ -85,7 +83,7 @@ static int ask(struct pipeline *pipeline, struct run *run, int ask_number, const
         return error_wrap(err, "ask for tests");
     struct error unreadable = {0};
     size_t before = file->test_count;
-    AUTO_FREE char *code = code_of(file->language, answer.text, &unreadable);
+    AUTO_FREE char *code = stage_tests_code(file->language, answer.text, &unreadable);
     if (code && testfile_add(file, code, file->trusted_count + before + MAX_WRITTEN, &unreadable) == 0 &&
         file->test_count > before)
         run_credit(run, file->path, answer.name);

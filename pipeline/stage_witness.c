@@ -113,65 +113,11 @@ static int judge(const struct hearing *hearing, struct witness *witness, const s
     return 0;
 }
 
-static size_t files_of(const struct witness *witness, struct change_file out[static CHANGE_MAX_FILES])
-{
-    size_t count = 0, index;
-    json_t *item;
-    json_array_foreach (witness->code, index, item) {
-        const char *content = json_text_at(item, "content", "");
-        if (count < CHANGE_MAX_FILES)
-            out[count++] = (struct change_file){.path = (char *)json_text_at(item, "path", ""),
-                                                .content = (char *)content,
-                                                .len = strlen(content),
-                                                .kind = FILE_CODE};
-    }
-    return count;
-}
-
-/* What a function does on inputs like those of its tests. An empty array for what is no function, calls with other than
- * literal arguments, or a run that did not end. */
-static int observe(struct pipeline *pipeline, const struct run *run, const struct hearing *hearing,
-                   struct witness *witness, struct error *err)
-{
-    const struct language *language = hearing->file.language;
-    const struct language_command *command = &language->commands.observe;
-    struct change_file files[CHANGE_MAX_FILES];
-    size_t count = files_of(witness, files);
-    AUTO_FREE char *module = language_module_of(language, pipeline->tree, run->spec.file);
-    json_auto_t *view = json_pack("{s:s*, s:s}", "module", module, "symbol", run->spec.symbol);
-    json_auto_t *paths = json_pack("[s]", hearing->file.path);
-    struct sandbox_result result = {0};
-    witness->seen = json_array();
-    if (!witness->seen)
-        return error_set(err, ERROR_INTERNAL, "out of memory");
-    if (!command->argv.count || strchr(run->spec.symbol, '.'))
-        return 0;
-    struct tool_run tool = {.command = command,
-                            .layers = LAYER_TESTS,
-                            .extra = files,
-                            .extra_count = count,
-                            .files = paths,
-                            .view = view,
-                            .collect = (const char *const[]){command->report, NULL}};
-    if (stage_run_tool(pipeline, run, &tool, &result, err) < 0)
-        return error_wrap(err, "observe an implementation");
-    const struct sandbox_file *file = stage_collected(&result, command->report);
-    json_t *seen = file ? json_read(file->data, file->len, JSON_LIMITS_MODEL, NULL) : NULL;
-    if (json_is_array(seen)) {
-        json_decref(witness->seen);
-        witness->seen = seen;
-    } else {
-        json_decref(seen);
-    }
-    sandbox_result_release(&result);
-    return 0;
-}
-
 static int examine(struct pipeline *pipeline, const struct run *run, const struct hearing *hearing,
                    struct witness *witness, struct error *err)
 {
     struct change_file files[CHANGE_MAX_FILES];
-    size_t count = files_of(witness, files);
+    size_t count = stage_code_files(witness->code, files);
     json_auto_t *paths = json_pack("[s]", hearing->file.path);
     struct test_report report = {0};
     char trouble[256];
@@ -179,7 +125,8 @@ static int examine(struct pipeline *pipeline, const struct run *run, const struc
         return -1;
     int status = judge(hearing, witness, &report, err);
     report_release(&report);
-    return status < 0 ? -1 : observe(pipeline, run, hearing, witness, err);
+    witness->seen = status < 0 ? NULL : stage_observe(pipeline, run, files, count, hearing->file.path, err);
+    return witness->seen ? 0 : -1;
 }
 
 /* The code files of the change, each with the imports that it lacks. NULL when the sandbox failed. */
@@ -378,12 +325,15 @@ static void overrule(struct run *run, struct hearing *hearing, const struct agre
 static void keep_implementation(struct run *run, const struct hearing *hearing, const struct agreement *agreement)
 {
     const struct witness *witness = &hearing->witnesses[agreement->chosen];
-    json_t *others = json_array();
+    json_t *others = json_array(), *all = json_array();
+    for (size_t i = 0; i < hearing->count; i++)
+        json_array_append(all, hearing->witnesses[i].code);
     for (size_t i = agreement->chosen + 1; i < hearing->count; i++)
         if (behaves_like(hearing, i, agreement->chosen) && !json_equal(hearing->witnesses[i].code, witness->code))
             json_array_append_new(others, json_pack("{s:O, s:s}", "code", hearing->witnesses[i].code, "author",
                                                     hearing->witnesses[i].author));
     json_object_set_new(run->scratch, "alternatives", others);
+    json_object_set_new(run->scratch, "witnesses", all); /* they judge the tests that are written later */
     json_object_set_new(run->scratch, "implementation",
                         json_pack("{s:O, s:s, s:I, s:I}", "code", witness->code, "author", witness->author, "agree",
                                   (json_int_t)agreement->members, "of", (json_int_t)hearing->count));

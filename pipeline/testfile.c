@@ -77,6 +77,16 @@ int testfile_init(struct testfile *file, const struct language *language, const 
     return 0;
 }
 
+int testfile_name(struct testfile *file, const char *tree, const char *name, struct error *err)
+{
+    char *path = free_path(file->language, tree, name, err);
+    if (!path)
+        return -1;
+    free(file->path);
+    file->path = path;
+    return 0;
+}
+
 int testfile_open(struct testfile *file, const struct language *language, const char *path, const char *text,
                   const char *trusted_text, struct error *err)
 {

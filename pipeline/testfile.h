@@ -34,6 +34,8 @@ struct testfile {
 /* Starts the file for a spec (file, symbol and examples are set). `language` and `rules` are borrowed. */
 int testfile_init(struct testfile *file, const struct language *language, const struct import_rules *rules,
                   const char *tree, const struct spec *spec, struct error *err);
+/* Gives the file another name than its symbol's: "slugify_mutants". */
+int testfile_name(struct testfile *file, const char *tree, const char *name, struct error *err);
 void testfile_release(struct testfile *file);
 
 /* The most tests that one file takes. */

@@ -1,9 +1,9 @@
-// Evidence beyond red and green: what of the change the tests run.
+// Evidence beyond red and green: what of the change the tests run, and whether they find faults in it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { cannotRun, fenced, script, world } from './harness.mjs';
 
-const options = { skip: cannotRun, timeout: 240_000 };
+const options = { skip: cannotRun, timeout: 480_000 };
 
 // Right, with a way that no test goes.
 const LONG_WAY = `
@@ -43,4 +43,63 @@ test("a repository's own threshold is the one that counts", options, async (t) =
     const pull = await w.pull();
     assert.equal(pull.pull.draft, false, pull.body);
     assert.match(pull.body, /What no test runs/);
+});
+
+// Every line is run, but little is looked at.
+const BONUS = {
+    title: 'A bonus for many points',
+    body: `### Signature
+\`bonus(points: int) -> int\`
+
+### File
+src/shop/bonus.py
+
+### Behaviour
+From 50 points on twice the points plus one, else nothing.
+
+### Examples
+- \`bonus(10)\` -> \`0\`
+`,
+};
+const BONUS_CODE = `
+def bonus(points: int) -> int:
+    """What the points earn."""
+    return points * 2 + 1 if points >= 50 else 0
+`;
+const WEAK = fenced('assert bonus(9) == 0  # few points');
+const STRONG = fenced(`
+assert bonus(60) == 121  # many points
+assert bonus(50) == 101  # just enough
+assert bonus(3) == 7  # wrong
+assert bonus(8) == 0  # finds nothing
+`);
+
+const weakly = (later) =>
+    script({ implement: fenced(BONUS_CODE), tests: ({ prompt }) => (/its tests pass/.test(prompt) ? later : WEAK) });
+
+test('tests that find too few mutants are asked for more, kept apart, and shown as later', options, async (t) => {
+    const w = await world(t, { model: weakly(STRONG) });
+    w.ask(BONUS);
+    const pull = await w.pull();
+    const [first, second] = await w.proof(pull);
+    assert.deepEqual(first.paths, ['tests/test_bonus.py', 'tests/test_bonus_mutants.py']);
+    assert.equal(second.passed, true, second.output);
+    const later = (await w.repo.git.read(second.id, 'tests/test_bonus_mutants.py')).toString();
+    assert.match(later, /^# Written after the code/);
+    assert.deepEqual(later.match(/== \d+/g), ['== 121', '== 101'], 'what is wrong or finds nothing is left out');
+    assert.match(pull.body, /\| mutants \| the tests find \d of \d small faults .*; 2 tests for that written after the code \|/);
+    assert.match(pull.body, /`tests\/test_bonus_mutants.py` \| test, after the code \| tests \|/);
+    assert.equal(w.model.of('tests').length, 2);
+    assert.match(w.model.of('tests')[1].prompt, /`return points \* 2 \+ 1 if .*` changed to `/);
+});
+
+test('a change with faults that no test finds is a draft, with the lines marked', options, async (t) => {
+    const w = await world(t, { model: weakly('I know no more tests.') });
+    w.ask(BONUS);
+    const pull = await w.pull();
+    assert.equal(pull.pull.draft, true);
+    assert.match(pull.body, /The tests find \d of \d small faults that were put into the code, less than the 70 %/);
+    assert.match(pull.body, /Faults that no test finds/);
+    const [check] = w.checks();
+    assert.match(check.annotations.at(-1).message, /^No test fails when this line becomes: return /);
 });

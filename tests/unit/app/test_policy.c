@@ -44,7 +44,7 @@ static void settings_without_effect_are_named(void **state)
         fail_msg("%s", err.message);
     AUTO_BUF struct buf unused = BUF_INIT(KiB(1));
     policy_add_unused(&policy, &unused);
-    assert_string_equal(buf_text(&unused), "label, languages, setup, thresholds.mutation, route, review");
+    assert_string_equal(buf_text(&unused), "label, languages, setup, route, review");
     policy_release(&policy);
 }
 

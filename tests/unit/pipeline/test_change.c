@@ -249,6 +249,33 @@ static void test_locked_tests_cannot_be_written(void **state)
     assert_int_equal(world->err.code, ERROR_DENIED);
 }
 
+static int put_later(struct world *world, const char *path, const char *text)
+{
+    return change_put_later_test(&world->change, world->tree, NULL, path, text, strlen(text), "haiku", &world->err);
+}
+
+static void test_later_tests_are_beside_the_lock(void **state)
+{
+    struct world *world = *state;
+    put(world, "tests/test_a.py", "a\n", FILE_TEST);
+    change_lock_tests(&world->change);
+    assert_int_equal(put_later(world, "tests/test_a.py", "b\n"), -1);
+    assert_non_null(strstr(world->err.message, "the tests are locked"));
+    assert_int_equal(put_later(world, "src/cart.py", "b\n"), -1);
+    assert_non_null(strstr(world->err.message, "it is a test of the repository"));
+    assert_int_equal(put_later(world, "tests/test_b.py", "b\n"), 0);
+    assert_int_equal(change_check_lock(&world->change, &world->err), 0);
+    assert_int_equal(put_later(world, "tests/test_b.py", "c\n"), 0);
+    assert_int_equal(put(world, "tests/test_b.py", "d\n", FILE_CODE), -1);
+    json_auto_t *value = change_to_json(&world->change);
+    struct change back = {0};
+    assert_int_equal(change_from_json(value, &back, &world->err), 0);
+    assert_true(change_find(&back, "tests/test_b.py")->later);
+    assert_false(change_find(&back, "tests/test_a.py")->later);
+    assert_int_equal(change_check_lock(&back, &world->err), 0);
+    change_release(&back);
+}
+
 static void test_the_digest_is_over_path_length_and_content_in_path_order(void **state)
 {
     struct world *world = *state;
@@ -390,6 +417,7 @@ int main(void)
         TEST(test_a_removal_is_a_file_without_content),
         TEST(test_files_of_one_kind_are_dropped),
         TEST(test_locked_tests_cannot_be_written),
+        TEST(test_later_tests_are_beside_the_lock),
         TEST(test_the_digest_is_over_path_length_and_content_in_path_order),
         TEST(test_the_journals_form_gives_the_same_change),
         TEST(test_a_stored_change_that_makes_no_sense_is_refused),

@@ -71,12 +71,52 @@ static void a_suite_that_was_cut_short_is_not_told_as_passed(void **state)
     assert_non_null(strstr(text, "| static | no new finding"));
 }
 
+static void evidence_is_told_with_what_is_missing_in_it(void **state)
+{
+    static const struct {
+        const char *evidence;
+        const char *said[4];
+    } cases[] = {
+        {"{'coverage': {'lines': 3, 'lines_run': 3, 'branches': 0, 'branches_run': 0, 'share': 1.0, 'uncovered': []}}",
+         {"| coverage | 100 %: the tests run 3 of 3 changed lines |"}},
+        {"{'coverage': {'lines': 300, 'lines_run': 299, 'branches': 2, 'branches_run': 2, 'share': 0.9967,"
+         " 'uncovered': [{'path': 'a.py', 'first': 4, 'last': 6}, {'path': 'a.py', 'first': 8, 'last': 8, 'to': 0}]}}",
+         {"| coverage | 99 %: the tests run 299 of 300 changed lines and 2 of 2 branches |", "- `a.py:4-6`\n",
+          "- `a.py:8`, on to the end\n"}},
+        {"{'coverage': {'trouble': 'no report'}}", {"| coverage | not known |"}},
+        {"{'mutation': {'killed': 3, 'survived': 0, 'survivors': [], 'added': []}}",
+         {"| mutants | the tests find 3 of 3 small faults put into the changed lines |"}},
+        {"{'mutation': {'killed': 0, 'survived': 0, 'survivors': [], 'added': []}}",
+         {"| mutants | nothing in the changed lines to put a fault into |"}},
+        {"{'mutation': {'killed': 1, 'survived': 1, 'added': ['test_low'], 'survivors': [{'path': 'a.py', 'first': 2,"
+         " 'was': 'return a|b', 'now': 'return b`', 'maybe_equivalent': true}]}}",
+         {"| mutants | the tests find 1 of 2 small faults put into the changed lines; 1 test for that written after "
+          "the "
+          "code |",
+          "- `a.py:2`: `return a|b` changed to `` return b` `` (perhaps no fault", "- `test_low`\n"}},
+        {"{'mutation': {'trouble': 'no end'}}", {"| mutants | not known |"}},
+    };
+    struct run *run = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        AUTO_FREE char *json = strdup(cases[i].evidence);
+        for (char *at = json; *at; at++)
+            *at = *at == '\'' ? '"' : *at;
+        json_object_clear(run->evidence);
+        json_object_update_new(run->evidence, json_loads(json, 0, NULL));
+        AUTO_FREE char *text = pull_text(run);
+        for (size_t k = 0; cases[i].said[k]; k++)
+            if (!strstr(text, cases[i].said[k]))
+                fail_msg("\"%s\" is not said in:\n%s", cases[i].said[k], text);
+    }
+}
+
 int main(void)
 {
 #define WITH_A_RUN(test) cmocka_unit_test_setup_teardown(test, start, end)
     const struct CMUnitTest tests[] = {
         WITH_A_RUN(gates_that_were_passed_are_told_with_their_counts),
         WITH_A_RUN(a_checker_that_was_cut_short_is_not_told_as_passed),
+        WITH_A_RUN(evidence_is_told_with_what_is_missing_in_it),
         WITH_A_RUN(a_suite_that_was_cut_short_is_not_told_as_passed),
     };
     return cmocka_run_group_tests_name("describe", tests, python_load, python_unload);

@@ -1,0 +1,78 @@
+#include "pipeline/later.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/base/json.h"
+
+int later_count(struct pipeline *pipeline, const struct run *run, int layers, const struct testfile *file,
+                struct change_file *files, size_t count, json_t *passes, struct error *err)
+{
+    json_auto_t *paths = json_pack("[s]", file->path);
+    struct test_report report = {0};
+    char trouble[256];
+    files[count] =
+        (struct change_file){.path = file->path, .content = file->text, .len = strlen(file->text), .kind = FILE_TEST};
+    if (stage_run_tests(pipeline, run, layers, files, count + 1, paths, &report, trouble, err) < 0)
+        return -1;
+    for (size_t i = 0; i < report.count; i++)
+        if (report.cases[i].status == TEST_PASSED)
+            json_object_set_new(passes, report.cases[i].name,
+                                json_integer(json_int_at(passes, report.cases[i].name, 0) + 1));
+    report_release(&report);
+    return 0;
+}
+
+void later_keep(struct testfile *file, const json_t *counts, json_int_t least, json_int_t most)
+{
+    json_auto_t *names = testfile_names(file);
+    size_t index;
+    json_t *name;
+    json_array_foreach (names, index, name) {
+        json_int_t count = json_integer_value(json_object_get(counts, json_string_value(name)));
+        if (count < least || count > most)
+            testfile_drop(file, json_string_value(name));
+    }
+}
+
+const json_t *later_witnesses(const struct run *run)
+{
+    return json_object_get(run->scratch, "witnesses");
+}
+
+json_int_t later_majority(const struct run *run)
+{
+    return (json_int_t)json_array_size(later_witnesses(run)) / 2 + 1;
+}
+
+int later_keep_agreed(struct pipeline *pipeline, const struct run *run, struct testfile *file, struct error *err)
+{
+    struct change_file files[CHANGE_MAX_FILES + 1];
+    json_auto_t *passes = json_object();
+    const json_t *witnesses = later_witnesses(run);
+    size_t index;
+    json_t *code;
+    json_array_foreach (witnesses, index, code) {
+        if (!file->test_count)
+            return 0;
+        size_t count = stage_code_files(code, files);
+        if (later_count(pipeline, run, LAYER_BASE, file, files, count, passes, err) < 0)
+            return -1;
+    }
+    if (json_array_size(witnesses))
+        later_keep(file, passes, later_majority(run), INT64_MAX);
+    return 0;
+}
+
+int later_put(struct pipeline *pipeline, struct run *run, const struct testfile *file, const char *note,
+              const char *author, struct error *err)
+{
+    AUTO_FREE char *noted = text_format("%s %s\n%s", file->language->comment, note, file->text);
+    AUTO_FREE char *text = noted ? stage_tidy(pipeline, run, file->path, noted, FILE_TEST, err) : NULL;
+    if (!text || change_put_later_test(&run->change, pipeline->tree, &pipeline->policy.forbidden_paths, file->path,
+                                       text, strlen(text), author, err) < 0)
+        return error_wrap(err, "keep %s", file->path);
+    run_credit(run, file->path, author);
+    return 0;
+}
