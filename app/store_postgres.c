@@ -293,12 +293,14 @@ static int postgres_begin(struct store *store, struct error *err)
     return status == 0 ? postgres_compare_clocks(postgres, err) : -1;
 }
 
-/* The connection broke while COMMIT ran: asks on a new one what became of the transaction. */
+/* The connection broke while COMMIT ran: asks on a new one what became of the transaction. A server that has crashed
+ * meanwhile may have given its number to another one, so that its success proves nothing. */
 static int find_out(struct postgres *postgres, int64_t number, const struct error *lost, struct error *err)
 {
     enum { COMMITTED = 1, ABORTED, IN_PROGRESS };
     int64_t deadline = clock_monotonic_ms() + FIND_OUT_MS;
     int64_t answer = 0;
+    int64_t life = postgres->life;
     AUTO_FREE char *question = text_format("SELECT CASE pg_xact_status('%lld'::xid8) WHEN 'committed' THEN 1 "
                                            "WHEN 'aborted' THEN 2 WHEN 'in progress' THEN 3 END",
                                            (long long)number);
@@ -308,7 +310,7 @@ static int find_out(struct postgres *postgres, int64_t number, const struct erro
             break;
         clock_sleep_ms(50);
     }
-    if (answer == COMMITTED)
+    if (answer == COMMITTED && postgres->life == life)
         return 0;
     error_set(err, ERROR_STORE, answer == ABORTED ? "%s; nothing was saved" : "%s; it may have been saved or not: look",
               lost->message);

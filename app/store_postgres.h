@@ -12,6 +12,7 @@ struct postgres {
     char *url;        /* may hold a password: for libpq only, never for a message */
     char *place;      /* "assay on db.example.com:5432", for messages */
     int64_t number;   /* of the connection: statements prepared on an earlier one are not there any more */
+    int64_t life;     /* of the server: another one after a crash, a restart or a change to another machine */
     int64_t again_ms; /* monotonic: no new try to connect before this; 0: at any time */
     int failures;     /* tries to connect since the last that went well */
     bool in_transaction;

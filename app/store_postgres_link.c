@@ -326,6 +326,11 @@ static void ignore_notice(void *context, const PGresult *notice)
     (void)context, (void)notice;
 }
 
+/* A crash that the server mends without starting anew sets its counters back. */
+static const char life[] =
+    "SELECT hashtextextended(pg_postmaster_start_time()::text || coalesce(stats_reset::text, ''), 0) "
+    "FROM pg_stat_bgwriter";
+
 static int start_session(struct postgres *postgres, struct error *err)
 {
     const char *const names[] = {"dbname", "fallback_application_name", NULL};
@@ -336,7 +341,9 @@ static int start_session(struct postgres *postgres, struct error *err)
     PQsetNoticeReceiver(postgres->link, ignore_notice, NULL);
     PQsetnonblocking(postgres->link, 1);
     postgres->compare_ms = 0;
-    return postgres_execute(postgres, session, err) < 0 ? -1 : postgres_compare_clocks(postgres, err);
+    if (postgres_execute(postgres, session, err) < 0 || postgres_ask(postgres, life, &postgres->life, err) < 0)
+        return -1;
+    return postgres_compare_clocks(postgres, err);
 }
 
 int postgres_connect(struct postgres *postgres, struct error *err)

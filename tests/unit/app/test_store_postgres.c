@@ -172,6 +172,40 @@ static void a_commit_whose_end_was_not_heard_is_looked_up(void **state)
     assert_int_equal(err.code, ERROR_NOT_FOUND);
 }
 
+static void have_numbers_used(const char *url)
+{
+    for (int i = 0; i < 50; i++)
+        postgres_sql(url, "SELECT pg_current_xact_id()");
+}
+
+/* A server that crashes forgets the numbers of transactions of which nothing was on its disk, and gives them out again;
+ * another one's success under our number is not ours. */
+static void a_number_that_a_crashed_server_has_given_out_again_proves_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct error err = {0};
+    int64_t id = add_job(fixture->store, "a", "k");
+    postgres_sql(fixture->url, "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS "
+                               "'BEGIN PERFORM pg_sleep(5); RETURN NULL; END';"
+                               "CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON artifact DEFERRABLE INITIALLY DEFERRED "
+                               "FOR EACH ROW EXECUTE FUNCTION slow()");
+    pid_t shooter = fork();
+    if (shooter == 0) {
+        clock_sleep_ms(30); /* before what was written reaches the disk by itself */
+        postgres_say(&server, "kill");
+        postgres_say(&server, "start");
+        have_numbers_used(fixture->url);
+        _exit(0);
+    }
+    int status = store_artifact_put(fixture->store, id, "log", "x", 1, &err);
+    waitpid(shooter, NULL, 0);
+    assert_int_equal(status, -1);
+    assert_true(err.retryable);
+    AUTO_BUF struct buf out = BUF_INIT(10);
+    assert_int_equal(store_artifact_get(fixture->store, id, "log", &out, &err), -1);
+    assert_int_equal(err.code, ERROR_NOT_FOUND);
+}
+
 /* The other way round: it is saved, and waits for a follower that never comes when the connection is cut. */
 static void a_commit_that_was_saved_and_not_heard_of_succeeds(void **state)
 {
@@ -322,6 +356,7 @@ int main(void)
         STORE_TEST(a_server_that_was_killed_is_found_again_and_has_what_was_acknowledged),
         STORE_TEST(what_was_acknowledged_survives_a_killed_server),
         STORE_TEST(a_commit_whose_end_was_not_heard_is_looked_up),
+        STORE_TEST(a_number_that_a_crashed_server_has_given_out_again_proves_nothing),
         STORE_TEST(a_commit_that_was_saved_and_not_heard_of_succeeds),
         STORE_TEST(whoever_waits_is_woken),
         STORE_TEST(the_servers_clock_counts),
