@@ -240,11 +240,12 @@ static int check_room(struct store *store, int fd, const char *path, struct erro
                    "pragma_page_size",
                    &bytes, err) < 0)
         return -1;
-    if (fstatvfs(fd, &disk) < 0 || (int64_t)(disk.f_bavail * disk.f_frsize) >= bytes)
+    int64_t left = fstatvfs(fd, &disk) == 0 ? (int64_t)(disk.f_bavail * disk.f_frsize) : bytes;
+    if (left >= bytes)
         return 0;
     return error_set(err, ERROR_STORE,
-                     "the copy takes %lld MiB, and there are %lld left at %s; make room, or name another disk",
-                     (long long)(bytes / (1 << 20) + 1), (long long)(disk.f_bavail * disk.f_frsize / (1 << 20)), path);
+                     "the copy takes %.1f MiB, and there are %.1f left at %s; make room, or name another disk",
+                     (double)bytes / (1 << 20), (double)left / (1 << 20), path);
 }
 
 /* VACUUM INTO reads one snapshot and blocks nobody; it fills an empty file, which is made here for this user only. */
