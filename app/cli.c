@@ -132,7 +132,8 @@ static const struct cli_command commands[] = {
      false},
     {"doctor", cli_doctor, "check the set-up: one line each, with the fix",
      "usage: assay doctor [options]\n\n"
-     "Checks configuration, state directory, database, tools, sandbox, models, forges and the webhook address.\n"
+     "Checks configuration, state directory, database and its room, tools, sandbox, models, forges and the webhook "
+     "address.\n"
      "Each model is asked for one word, which may cost a fraction of a cent. Status 1 when a check "
      "fails.\n\n" CONFIG_HELP "  --json          as a JSON object\n",
      false},

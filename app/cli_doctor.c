@@ -11,6 +11,7 @@
 #include "app/base/proc.h"
 #include "app/cli.h"
 #include "app/config.h"
+#include "app/storage.h"
 #include "app/store.h"
 #include "app/table.h"
 
@@ -106,6 +107,24 @@ static void check_database(struct doctor *doctor)
            (long long)json_int_at(status, "jobs.running", 0), (long long)json_int_at(status, "deliveries.waiting", 0),
            dead ? "; some deliveries were given up: `assay deliveries --dead` says why, `--retry ID` tries one again"
                 : "");
+}
+
+static double mib_at(const json_t *sizes, const char *path)
+{
+    return (double)json_int_at(sizes, path, 0) / (1 << 20);
+}
+
+static void check_storage(struct doctor *doctor)
+{
+    struct error err = {0};
+    json_auto_t *sizes = storage_measure(&doctor->config, &err);
+    if (sizes)
+        report(doctor, FINDING_OK, "storage",
+               "database %.1f MiB, %lld git mirrors %.1f MiB, workspaces %.1f MiB; `assay storage` tells more",
+               mib_at(sizes, "database.database.bytes"), (long long)json_int_at(sizes, "state_dir.mirrors.count", 0),
+               mib_at(sizes, "state_dir.mirrors.bytes"), mib_at(sizes, "state_dir.work.bytes"));
+    else
+        report(doctor, FINDING_WARN, "storage", "%s", err.message);
 }
 
 /* Runs one of the pinned tools, so that a broken virtual environment is found as well as a missing one. */
@@ -242,7 +261,7 @@ static void check_address(struct doctor *doctor)
 /* ---- all of them ---- */
 
 static void (*const checks[])(struct doctor *) = {
-    check_configuration, check_state_dir, check_database, check_tools,
+    check_configuration, check_state_dir, check_database, check_storage, check_tools,
     check_sandbox,       check_models,    check_forges,   check_address,
 };
 

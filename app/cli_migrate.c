@@ -51,7 +51,7 @@ static int print_report(const struct migration *migration, json_t *tables, int64
     json_int_t rows = 0;
     json_array_foreach (tables, i, table) {
         rows += json_int_at(table, "rows", 0);
-        printf("%-14s %lld\n", json_text_at(table, "table", ""), (long long)json_int_at(table, "rows", 0));
+        printf("%-16s %lld\n", json_text_at(table, "table", ""), (long long)json_int_at(table, "rows", 0));
     }
     printf("%lld rows moved and compared in %.1f s. Write `database: %s` into the configuration, then start Assay.\n"
            "The old database is as it was: put it away, so that nobody works on it by mistake.\n",

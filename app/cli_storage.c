@@ -2,47 +2,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "app/base/fs.h"
+#include "app/base/buf.h"
 #include "app/base/json.h"
 #include "app/cli.h"
-#include "app/config.h"
-#include "app/mirrors.h"
-#include "app/store.h"
+#include "app/storage.h"
 #include "app/table.h"
-
-static int add_mirrors(const struct config *config, json_t *folders, struct error *err)
-{
-    struct mirror_place *mirrors = NULL;
-    size_t count = 0;
-    json_int_t bytes = 0;
-    if (mirrors_list(config->state_dir, &mirrors, &count, err) < 0)
-        return -1;
-    for (size_t i = 0; i < count; i++)
-        bytes += mirrors[i].bytes;
-    mirrors_free(mirrors, count);
-    json_object_set_new(folders, "mirrors", json_pack("{s:I, s:I}", "count", (json_int_t)count, "bytes", bytes));
-    return 0;
-}
-
-static json_t *measure(const struct config *config, struct error *err)
-{
-    static const char *const names[] = {"work", "sandbox", "tools"};
-    json_auto_t *folders = json_object();
-    struct store *store = store_open(config->database, err);
-    json_auto_t *database = store ? store_sizes(store, err) : NULL;
-    store_close(store);
-    if (!database || add_mirrors(config, folders, err) < 0)
-        return NULL;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        AUTO_FREE char *path = text_format("%s/%s", config->state_dir, names[i]);
-        if (path)
-            json_object_set_new(folders, names[i], json_pack("{s:I}", "bytes", (json_int_t)fs_disk_usage(path)));
-    }
-    json_t *whole = json_pack("{s:O, s:O}", "database", database, "state_dir", folders);
-    if (!whole)
-        error_set(err, ERROR_INTERNAL, "out of memory");
-    return whole;
-}
 
 static void add_rows(struct table *table, const char *place, const json_t *parts)
 {
@@ -82,7 +46,7 @@ int cli_storage(int argc, char **argv, struct error *err)
     struct config config;
     if (config_load(config_path, 0, &config, err) < 0)
         return -1;
-    json_auto_t *whole = measure(&config, err);
+    json_auto_t *whole = storage_measure(&config, err);
     if (whole && json) {
         json_dumpf(whole, stdout, JSON_INDENT(2));
         printf("\n");

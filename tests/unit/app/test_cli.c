@@ -87,8 +87,9 @@ static void options_and_arguments_come_in_any_order(void **state)
 static void every_command_has_its_help(void **state)
 {
     (void)state;
-    static const char *const names[] = {"serve", "work",   "run",     "verify", "jobs",     "show",     "cancel",
-                                        "retry", "doctor", "version", "help",   "receiver", "dispatch", "job"};
+    static const char *const names[] = {"serve",   "work",       "run",      "verify",   "jobs",    "show",   "cancel",
+                                        "retry",   "deliveries", "storage",  "tidy",     "migrate", "backup", "doctor",
+                                        "version", "help",       "receiver", "dispatch", "job"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const struct cli_command *command = cli_find(names[i]);
         assert_non_null(command);
