@@ -10,7 +10,7 @@
 
 enum {
     BATCH = 100,    /* rows in one transaction */
-    PAUSE_MS = 20,  /* after a full one: others write meanwhile */
+    PAUSE_MS = 20,  /* after a full one at least, and as long as it took: others write meanwhile */
     NAME_PARTS = 3, /* of a mirror: forge/owner/name.git */
 };
 
@@ -29,11 +29,13 @@ static int forget(const struct housekeeping *keeping, enum store_part part, int6
     size_t count = BATCH;
     *gone = 0;
     while (kept_ms && count == BATCH) {
+        int64_t began_ms = clock_monotonic_ms();
         if (check_stopped(keeping, err) < 0 || store_forget(keeping->store, part, before_ms, BATCH, &count, err) < 0)
             return -1;
+        int64_t took_ms = clock_monotonic_ms() - began_ms;
         *gone += (int64_t)count;
         if (count == BATCH)
-            clock_sleep_ms(PAUSE_MS);
+            clock_sleep_ms(took_ms > PAUSE_MS ? took_ms : PAUSE_MS);
     }
     return 0;
 }
