@@ -308,6 +308,7 @@ static int attempt_run(struct attempt *attempt, struct error *err)
 struct arguments {
     int64_t job;
     int attempt;
+    int64_t claim; /* the one that began it */
     const char *config_path;
     const char *bury; /* the reason for which the worker gives the job up */
     enum job_state state;
@@ -331,18 +332,17 @@ static int read_number(const char *text, int64_t *number, struct error *err)
     errno = 0;
     long long value = strtoll(text, &end, 10);
     if (errno || end == text || *end || value <= 0)
-        return error_set(err, ERROR_USAGE, "job: \"%s\" is no number of a job or an attempt", text);
+        return error_set(err, ERROR_USAGE, "job: \"%s\" is no number of a job, an attempt or a claim", text);
     *number = value;
     return 0;
 }
 
 static int read_arguments(int argc, char **argv, struct arguments *arguments, struct error *err)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"attempt", required_argument, NULL, 'a'},
-                                            {"bury", required_argument, NULL, 'b'},
-                                            {"as", required_argument, NULL, 's'},
-                                            {0}};
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"attempt", required_argument, NULL, 'a'},
+        {"claim", required_argument, NULL, 'l'},  {"bury", required_argument, NULL, 'b'},
+        {"as", required_argument, NULL, 's'},     {0}};
     int64_t attempt = 0;
     int status = 0;
     *arguments = (struct arguments){.state = JOB_DONE};
@@ -351,6 +351,8 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments, st
             arguments->config_path = optarg;
         else if (option == 'a')
             status = read_number(optarg, &attempt, err);
+        else if (option == 'l')
+            status = read_number(optarg, &arguments->claim, err);
         else if (option == 'b')
             arguments->bury = optarg;
         else if (option == 's')
@@ -360,8 +362,8 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments, st
     }
     if (status < 0)
         return -1;
-    if (optind + 1 != argc || attempt == 0)
-        return error_set(err, ERROR_USAGE, "job: name one job and its --attempt");
+    if (optind + 1 != argc || attempt == 0 || arguments->claim == 0)
+        return error_set(err, ERROR_USAGE, "job: name one job, its --attempt and its --claim");
     arguments->attempt = (int)attempt;
     return read_number(argv[optind], &arguments->job, err);
 }
@@ -410,7 +412,7 @@ static int attempt_open(struct attempt *attempt, const struct arguments *argumen
     attempt->secrets = secrets_new();
     attempt->log.secrets = attempt->secrets;
     attempt->store = store_open(attempt->config.database, err);
-    if (!attempt->store || store_fence(attempt->store, arguments->job, arguments->attempt, err) < 0 ||
+    if (!attempt->store || store_fence(attempt->store, arguments->job, arguments->claim, err) < 0 ||
         store_job_get(attempt->store, arguments->job, &attempt->job, err) < 0)
         return -1;
     attempt->log.job = attempt->job.id;

@@ -71,10 +71,10 @@ int64_t store_now_ms(const struct store *store);
 enum store_news { STORE_NEWS_DELIVERY, STORE_NEWS_JOB };
 bool store_wait(struct store *store, enum store_news news, int fd, int64_t ms);
 
-/* For the process that runs one attempt of one job: from now on this handle's writes to the job's state,
- * stages and published things are refused with ERROR_CONFLICT as soon as the job has been claimed again, even under the
- * same attempt's number. ERROR_CONFLICT at once when the job does not run at this attempt. */
-int store_fence(struct store *store, int64_t id, int attempt, struct error *err);
+/* For the process that runs what one claim of a job began (job.fence): from now on this handle's writes to the job's
+ * state, stages and published things are refused with ERROR_CONFLICT as soon as the job has been claimed again, even
+ * under the same attempt's number. ERROR_CONFLICT at once when the job does not run under this claim. */
+int store_fence(struct store *store, int64_t id, int64_t fence, struct error *err);
 
 /* The same for a worker that holds several claims, without asking: what follows about this job counts only as long as
  * it is this claim's. Job 0: nothing is fenced. */

@@ -168,7 +168,7 @@ int job_refused(struct store *store, int64_t id, const char *doing, struct error
     struct job job = {0};
     if (store_job_get(store, id, &job, err) == 0) {
         error_set(err, ERROR_CONFLICT, "%s job %lld: it is %s%s", doing, (long long)id, job_state_name(job.state),
-                  job.state == JOB_RUNNING ? ", and not by this worker and attempt" : "");
+                  job.state == JOB_RUNNING ? ", and not by this worker and claim" : "");
         job_release(&job);
     }
     return -1;
@@ -457,21 +457,12 @@ int store_job_publish(struct store *store, int64_t id, const char *key, json_t *
     return sql_end(store, status, err);
 }
 
-static int read_fence(void *context, const struct sql_row *row, struct error *err)
+int store_fence(struct store *store, int64_t id, int64_t fence, struct error *err)
 {
-    (void)err;
-    *(int64_t *)context = row_int(row, "fence");
-    return 0;
-}
-
-int store_fence(struct store *store, int64_t id, int attempt, struct error *err)
-{
-    int64_t fence = 0;
-    if (change(store, id, "go on with", "job_fence", SQL_PARAMS(sql_int("id", id), sql_int("attempt", attempt)),
-               &(struct sql_reader){read_fence, &fence}, err) < 0)
+    if (change(store, id, "go on with", "job_fence", SQL_PARAMS(sql_int("id", id), sql_int("fence", fence)), NULL,
+               err) < 0)
         return -1;
-    store->fenced_job = id;
-    store->fence = fence;
+    store_fence_claim(store, id, fence);
     return 0;
 }
 

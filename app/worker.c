@@ -105,10 +105,12 @@ static int start(struct worker *worker, struct slot *slot, struct error *err)
 {
     char id[32];
     char attempt[32];
-    char *argv[12] = {"assay", "job", id, "--attempt", attempt};
-    size_t count = 5;
+    char claim[32];
+    char *argv[14] = {"assay", "job", id, "--attempt", attempt, "--claim", claim};
+    size_t count = 7;
     snprintf(id, sizeof id, "%lld", (long long)slot->job);
     snprintf(attempt, sizeof attempt, "%d", slot->attempt);
+    snprintf(claim, sizeof claim, "%lld", (long long)slot->fence);
     if (worker->config_path) {
         argv[count++] = "--config";
         argv[count++] = (char *)worker->config_path;

@@ -56,7 +56,7 @@ UPDATE stage SET status = 'interrupted', ended_ms = :now
 WHERE status = 'running' AND job = :id;
 
 -- name: job_fence
-SELECT fence FROM job WHERE id = :id AND state = 'running' AND attempt = :attempt;
+SELECT id FROM job WHERE id = :id AND state = 'running' AND fence = :fence;
 
 -- name: job_requeue
 UPDATE job SET state = 'queued', not_before_ms = :not_before_ms, reason = :reason, lease_owner = NULL, lease_until_ms = 0

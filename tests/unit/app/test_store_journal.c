@@ -20,7 +20,7 @@ static void a_handle_of_an_older_claim_cannot_write(void **state)
     int64_t stage = 0;
     int64_t id = add_job(zombie, "a", "k");
     assert_int_equal(claim_at(zombie, "w1", 1000, 1), id);
-    assert_int_equal(store_fence(zombie, id, 2, &err), -1); /* it is at attempt 1 */
+    assert_int_equal(store_fence(zombie, id, 2, &err), -1); /* there was one claim */
     assert_int_equal(err.code, ERROR_CONFLICT);
     NEEDS(store_fence(zombie, id, 1, &err), &err);
     NEEDS(store_stage_begin(zombie, id, 1, 0, "spec", "", &stage, &err), &err);
@@ -38,6 +38,9 @@ static void a_handle_of_an_older_claim_cannot_write(void **state)
     NEEDS(store_fence(now, id, 2, &err), &err);
     NEEDS(store_job_publish(now, id, "pull", value, &err), &err);
     NEEDS(store_job_finish(now, id, JOB_DONE, "proven", "", &err), &err);
+    NEEDS(store_job_again(now, id, NULL, true, &err), &err);
+    assert_int_equal(claim_at(now, "w2", 6000, 1), id);
+    assert_int_equal(store_fence(zombie, id, 1, &err), -1); /* the first attempt once more, by another claim */
     store_close(now);
 }
 

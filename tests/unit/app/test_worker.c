@@ -109,9 +109,9 @@ static int play(int argc, char **argv)
 {
     struct part part = {.store = store_open(getenv(STORE_VARIABLE), NULL)};
     int64_t id = strtoll(argv[2], NULL, 10);
-    int attempt = (int)strtol(option(argc, argv, "--attempt"), NULL, 10);
+    int64_t claim = strtoll(option(argc, argv, "--claim"), NULL, 10);
     int status = 1;
-    if (part.store && store_fence(part.store, id, attempt, NULL) == 0 &&
+    if (part.store && store_fence(part.store, id, claim, NULL) == 0 &&
         store_job_get(part.store, id, &part.job, NULL) == 0) {
         status = play_part(argc, argv, &part);
         job_release(&part.job);
