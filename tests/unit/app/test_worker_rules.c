@@ -87,8 +87,21 @@ static void every_end_has_its_rule(void **state)
         check(&rules[i]);
 }
 
+static void a_job_that_gave_way_names_the_one_that_took_its_place(void **state)
+{
+    (void)state;
+    struct job job = {.attempt = 1, .cancel_requested = true, .superseded_by = 12};
+    struct worker_verdict got = worker_judge(&job, SIGKILL, CAUSE_CANCELLED, MINUTE);
+    assert_int_equal(got.next, NEXT_BURY);
+    assert_int_equal(got.state, JOB_CANCELLED);
+    assert_string_equal(got.reason, "job 12, a newer request, took its place");
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_end_has_its_rule)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_end_has_its_rule),
+        cmocka_unit_test(a_job_that_gave_way_names_the_one_that_took_its_place),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
