@@ -11,6 +11,7 @@
 #include "app/base/clock.h"
 #include "app/base/json.h"
 #include "app/cli.h"
+#include "app/worker.h"
 #include "store_fixture.h"
 
 enum { PATIENCE_MS = 15 * 1000, CANCEL_WITHIN_MS = 2000 };
@@ -289,6 +290,27 @@ static void what_is_outside_is_waited_for(void **state)
     shop_close(&shop);
 }
 
+static void what_fails_outside_again_and_again_is_given_up_until_somebody_has_it_run_again(void **state)
+{
+    struct shop shop;
+    struct error err = {0};
+    struct store *store = ((struct fixture *)*state)->store;
+    int64_t id = add_job(store, "shop", "outside");
+    json_auto_t *tries = json_pack("{s:i, s:i}", "crashed", 0, "outside", WORKER_OUTSIDE_RETRIED);
+    assert_int_equal(claim_at(store, "earlier", store_now_ms(store), 1), id);
+    NEEDS(store_job_publish(store, id, "tries", tries, &err), &err);
+    NEEDS(store_job_requeue(store, id, store_now_ms(store), "the forge is down", &err), &err);
+    shop_open(&shop, state, "1h");
+    struct job job = await(&shop, id, JOB_FAILED, 2);
+    assert_string_equal(job.reason, "buried: the forge is down");
+    job_release(&job);
+    NEEDS(store_job_again(store, id, NULL, false, &err), &err);
+    job = await(&shop, id, JOB_QUEUED, 1); /* with all of its tries */
+    assert_int_equal(json_int_at(job.published, "tries.outside", 0), 1);
+    job_release(&job);
+    shop_close(&shop);
+}
+
 static void cancel_and_await(void **state, const char *key)
 {
     struct shop shop;
@@ -446,6 +468,7 @@ int main(int argc, char **argv)
         TEST(a_second_crash_needs_a_person_who_is_told),
         TEST(a_job_ends_even_when_nobody_can_be_told),
         TEST(what_is_outside_is_waited_for),
+        TEST(what_fails_outside_again_and_again_is_given_up_until_somebody_has_it_run_again),
         TEST(a_cancelled_job_is_stopped_within_two_seconds),
         TEST(a_cancelled_job_that_does_not_listen_is_killed_as_soon),
         TEST(a_job_past_its_deadline_is_stopped),
