@@ -10,6 +10,8 @@
 #include "app/eval.h"
 #include "pipeline/mined.h"
 
+enum { PROPERTY_SEED = 20260101 }; /* the same inputs in every evaluation */
+
 /* ---- what tells evaluations apart ---- */
 
 /* One digest over all text that can be in a prompt: results with another one were asked in another way. */
@@ -179,6 +181,7 @@ static json_t *run_in(const struct eval_setup *setup, const struct eval_task *ta
     pipeline.journal = (struct journal){&watch, on_begin, on_end, on_call, on_cancelled};
     pipeline.repair_rounds = setup->repair_rounds;
     pipeline.without = setup->without;
+    pipeline.seed = PROPERTY_SEED;
     models_set_budget(setup->engine->models, setup->config->limits.cost_per_job, 0);
     int64_t waited = models_waited_ms(setup->engine->models);
     int status = run_init(&run, setup->engine->languages, question->title, question->text, err);

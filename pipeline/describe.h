@@ -13,7 +13,7 @@ json_t *describe_code(const char *text, bool in_table);
 /* Whole percents; what is short of a whole is never shown as one. */
 long long describe_percent(double share);
 
-/* The evidence beyond red and green: coverage, mutants. */
+/* The evidence beyond red and green: properties, coverage, mutants. */
 void describe_evidence(json_t *view, const struct run *run);
 
 #endif

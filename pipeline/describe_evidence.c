@@ -3,6 +3,7 @@
 
 #include "app/base/buf.h"
 #include "app/base/json.h"
+#include "app/base/markdown.h"
 #include "pipeline/describe.h"
 
 enum { PLACES_SHOWN = 20 };
@@ -62,12 +63,35 @@ static void set_mutation(json_t *view, const json_t *mutation)
                                   "added_one", added == 1, "added", names));
 }
 
+static void set_properties(json_t *view, const json_t *properties)
+{
+    json_t *names = json_array(), *broken = json_array(), *item;
+    size_t index;
+    json_array_foreach (json_object_get(properties, "names"), index, item)
+        json_array_append_new(names, describe_code(json_string_value(item), false));
+    json_array_foreach (json_object_get(properties, "counterexamples"), index, item)
+        json_array_append_new(broken, json_pack("{s:o, s:o}", "property",
+                                                describe_code(json_text_at(item, "property", ""), false), "example",
+                                                describe_code(json_text_at(item, "example", ""), false)));
+    AUTO_BUF struct buf block = BUF_INIT(KiB(64));
+    markdown_block(&block, "", json_text_at(properties, "text", ""));
+    json_int_t kept = json_int_at(properties, "kept", 0), count = (json_int_t)json_array_size(broken);
+    json_object_set_new(view, "properties",
+                        json_pack("{s:I, s:b, s:I, s:I, s:I, s:b, s:o, s:o, s:s}", "kept", kept, "one", kept == 1,
+                                  "examples", json_int_at(properties, "examples", 0), "seed",
+                                  json_int_at(properties, "seed", 0), "broken_count", count, "broken_one", count == 1,
+                                  "names", names, "broken", broken, "text", buf_text(&block)));
+}
+
 void describe_evidence(json_t *view, const struct run *run)
 {
     const json_t *coverage = json_object_get(run->evidence, "coverage"),
-                 *mutation = json_object_get(run->evidence, "mutation");
+                 *mutation = json_object_get(run->evidence, "mutation"),
+                 *properties = json_object_get(run->evidence, "properties");
     if (coverage)
         set_coverage(view, coverage);
+    if (json_int_at(properties, "kept", 0))
+        set_properties(view, properties);
     if (mutation)
         set_mutation(view, mutation);
 }

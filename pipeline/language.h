@@ -89,6 +89,8 @@ struct language {
         char *function_prefix;      /* "test_" */
         char *header;               /* text at the top of a generated test file; view: module, symbols[] {name} */
         char *check_example;        /* checks on a line each, as a model is asked to write them; view: errors */
+        char *property_header;      /* imports that properties need */
+        char *property_example;     /* properties as a model is asked to write them */
         char *check;                /* one check as a test function; view: name, documentation, lines[] */
         /* One test function each; view as example_render() makes it (example.h): name, setup[] and docs[] (lines),
          * call, expected, expected_text (a quoted literal), exception. */
@@ -113,7 +115,10 @@ struct language {
                                              they ran (coverage.h); more view: changed (array of paths) */
         struct language_command
             mutate; /* runs tests on each mutant of a plan; view: files, plan, report (mutation.h) */
-        struct language_command collect; /* lists test ids without running */
+        struct language_command property; /* runs properties; more view: files (one), seed, examples; writes [{name,
+                                             status: passed, failed, broken or "no property", message, and for one that
+                                             failed: example, test (a plain test of it) and test_name}] */
+        struct language_command collect;  /* lists test ids without running */
         struct language_command lint;
         struct language_command observe; /* what a function does on inputs like its tests'; view: files, module, symbol,
                                             report, source_root; writes an array of texts */

@@ -8,6 +8,7 @@ static const struct {
 } means[] = {
     [MEAN_WITNESSES] = {"witnesses", "implementations that cross-examine the tests before they are locked"},
     [MEAN_RESAMPLE] = {"resample", "a fresh sample as the second repair round, in place of another repair"},
+    [MEAN_PROPERTIES] = {"properties", "what holds for every input, tried on random ones"},
     [MEAN_COVERAGE] = {"coverage", "how much of the change the tests run, and whether that is enough"},
     [MEAN_MUTANTS] = {"mutants", "mutants of the changed lines, and tests for those that the tests do not find"},
 };

@@ -49,6 +49,7 @@ struct thresholds {
 enum mean {
     MEAN_WITNESSES,
     MEAN_RESAMPLE,
+    MEAN_PROPERTIES,
     MEAN_COVERAGE,
     MEAN_MUTANTS,
     MEAN_COUNT,
@@ -67,6 +68,7 @@ struct pipeline {
     int64_t samples;  /* implementations that may be asked for before the tests are locked; 0: none */
     struct journal journal;
     const struct log *log;
+    int64_t seed; /* of the inputs that properties are tried on; 0: a fresh one for each run */
     int64_t stage_id; /* of the stage that runs now; set by pipeline_run */
 };
 

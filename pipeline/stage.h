@@ -32,7 +32,7 @@ struct stage_result {
 typedef int stage_function(struct pipeline *pipeline, struct run *run, struct stage_result *result, struct error *err);
 
 stage_function stage_spec, stage_context, stage_tests, stage_witness, stage_red, stage_implement, stage_imports,
-    stage_static, stage_green, stage_coverage, stage_mutation, stage_repair, stage_report;
+    stage_static, stage_green, stage_property, stage_coverage, stage_mutation, stage_repair, stage_report;
 
 /* Sets verdict and detail; returns 0, so that a stage can end with it. */
 __attribute__((format(printf, 3, 4))) int stage_end(struct stage_result *result, enum verdict verdict,

@@ -1,7 +1,7 @@
 // Evidence beyond red and green: what of the change the tests run, and whether they find faults in it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { cannotRun, fenced, script, world } from './harness.mjs';
+import { cannotRun, fenced, GOOD_CODE, script, world } from './harness.mjs';
 
 const options = { skip: cannotRun, timeout: 480_000 };
 
@@ -87,7 +87,7 @@ test('tests that find too few mutants are asked for more, kept apart, and shown 
     const later = (await w.repo.git.read(second.id, 'tests/test_bonus_mutants.py')).toString();
     assert.match(later, /^# Written after the code/);
     assert.deepEqual(later.match(/== \d+/g), ['== 121', '== 101'], 'what is wrong or finds nothing is left out');
-    assert.match(pull.body, /\| mutants \| the tests find \d of \d small faults .*; 2 tests for that written after the code \|/);
+    assert.match(pull.body, /\| mutants \| the tests find \d of \d small faults .*; 2 tests for that written after/);
     assert.match(pull.body, /`tests\/test_bonus_mutants.py` \| test, after the code \| tests \|/);
     assert.equal(w.model.of('tests').length, 2);
     assert.match(w.model.of('tests')[1].prompt, /`return points \* 2 \+ 1 if .*` changed to `/);
@@ -102,4 +102,43 @@ test('a change with faults that no test finds is a draft, with the lines marked'
     assert.match(pull.body, /Faults that no test finds/);
     const [check] = w.checks();
     assert.match(check.annotations.at(-1).message, /^No test fails when this line becomes: return /);
+});
+
+// What no test looks at; only an input that nobody thought of shows it.
+const SUBTLE = GOOD_CODE.replace('    return', '    if len(text) == 1:\n        return "-"\n    return');
+const OTHER = GOOD_CODE.replace(/re\.sub.*/, 'text.lower().replace(" ", "-").replace("???", "").strip("-")');
+const PROPERTIES = fenced(`
+@given(st.text())
+def test_property_no_hyphen_first(text):
+    assert not slugify(text).startswith("-")
+
+
+@given(st.text())
+def test_property_is_short(text):
+    assert len(slugify(text)) < 2
+
+
+def test_no_property():
+    assert slugify("x") == "x"
+`);
+
+test('an input that breaks a property becomes a test, and the code is repaired', options, async (t) => {
+    const w = await world(t, {
+        config: () => ({ limits: { samples: 3 } }),
+        model: script({
+            tests: ({ prompt }) => /two or three properties/.test(prompt) && PROPERTIES,
+            implement: ({ n }) => fenced([SUBTLE, OTHER][n - 1] ?? GOOD_CODE),
+        }),
+    });
+    w.ask();
+    const pull = await w.pull();
+    const [first, second] = await w.proof(pull);
+    assert.deepEqual(first.paths, ['tests/test_slugify.py', 'tests/test_slugify_counterexamples.py']);
+    assert.equal(second.passed, true, second.output);
+    const later = (await w.repo.git.read(second.id, 'tests/test_slugify_counterexamples.py')).toString();
+    assert.match(later, /def test_counterexample_no_hyphen_first\(\):\n {4}text = "."\n/);
+    assert.match(w.model.of('repair')[0].prompt, /test_counterexample_no_hyphen_first: for text=/);
+    assert.match(pull.body, /\| properties \| 1 property holds on 100 random inputs each .*; 1 input that broke/);
+    assert.doesNotMatch(pull.body, /test_property_is_short/, 'most implementations do not keep it');
+    assert.doesNotMatch(w.model.of('tests')[1].prompt, /return re\.sub/, 'written without sight of the code');
 });

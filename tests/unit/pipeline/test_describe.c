@@ -84,6 +84,12 @@ static void evidence_is_told_with_what_is_missing_in_it(void **state)
          {"| coverage | 99 %: the tests run 299 of 300 changed lines and 2 of 2 branches |", "- `a.py:4-6`\n",
           "- `a.py:8`, on to the end\n"}},
         {"{'coverage': {'trouble': 'no report'}}", {"| coverage | not known |"}},
+        {"{'properties': {'written': 3, 'kept': 1, 'examples': 100, 'seed': 7, 'names': ['test_p'], 'text': 'def "
+         "test_p',"
+         " 'counterexamples': [{'property': 'test_p', 'example': 'x=1'}]}}",
+         {"| properties | 1 property holds on 100 random inputs each (seed 7); 1 input that broke the code before is a "
+          "test now |",
+          "def test_p", "- `test_p` was broken by `x=1`"}},
         {"{'mutation': {'killed': 3, 'survived': 0, 'survivors': [], 'added': []}}",
          {"| mutants | the tests find 3 of 3 small faults put into the changed lines |"}},
         {"{'mutation': {'killed': 0, 'survived': 0, 'survivors': [], 'added': []}}",
