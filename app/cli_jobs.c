@@ -226,14 +226,15 @@ int cli_cancel(int argc, char **argv, struct error *err)
     return status;
 }
 
-/* What ended without an outcome (or waits for its time) goes on where it stood; what has one would only come to it
- * again. */
+/* What ended without an outcome (or waits for its time) goes on where it stood, when that is known still (`retention`);
+ * what has one would only come to it again. */
 static int run_again(struct store *store, int64_t id, bool fresh, struct error *err)
 {
     struct job job;
-    if (store_job_get(store, id, &job, err) < 0)
+    json_auto_t *snapshot = NULL;
+    if (store_last_snapshot(store, id, &snapshot, err) < 0 || store_job_get(store, id, &job, err) < 0)
         return -1;
-    fresh = fresh || job.state == JOB_DONE || job.state == JOB_QUESTION;
+    fresh = fresh || !snapshot || job.state == JOB_DONE || job.state == JOB_QUESTION;
     job_release(&job);
     if (store_job_again(store, id, NULL, fresh, err) < 0)
         return -1;

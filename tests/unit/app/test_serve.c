@@ -114,8 +114,14 @@ static void jobs_are_listed_shown_cancelled_and_retried(void **state)
     expect(world, ARGS("cancel", "1"), 0, "job 1 is cancelled\n");
     expect(world, ARGS("cancel", "1"), 1, "it is cancelled");
     expect(world, ARGS("jobs", "--state", "cancelled"), 0, "1\tcancelled\t");
-    expect(world, ARGS("retry", "1"), 0, "job 1 is queued again and goes on where it stood\n");
+    expect(world, ARGS("retry", "1"), 0, "job 1 is queued again and starts afresh\n"); /* it never ran */
     expect(world, ARGS("jobs", "--state", "queued"), 0, "1\tqueued\t");
+    expect(world, ARGS("deliveries", "--dead", "--json"), 0, "[]\n");
+    expect(world, ARGS("deliveries", "--retry", "unheard-of"), 1, "there is no delivery unheard-of");
+    expect(world, ARGS("deliveries", "--state", "lost"), 2, "there is no state lost");
+    expect(world, ARGS("storage", "--json"), 0, "\"state_dir\"");
+    expect(world, ARGS("migrate", "--to", "sqlite:///nowhere", "--from", "sqlite:///none.db"), 1,
+           "there is no /none.db");
 }
 
 static void doctor_says_line_by_line_what_is_wrong(void **state)
