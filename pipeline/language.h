@@ -90,6 +90,7 @@ struct language {
         char *header;               /* text at the top of a generated test file; view: module, symbols[] {name} */
         char *check_example;        /* checks on a line each, as a model is asked to write them; view: errors */
         char *property_header;      /* imports that properties need */
+        char *property_notes;       /* what these are made of, as a sentence without its end */
         char *property_example;     /* properties as a model is asked to write them */
         char *check;                /* one check as a test function; view: name, documentation, lines[] */
         /* One test function each; view as example_render() makes it (example.h): name, setup[] and docs[] (lines),

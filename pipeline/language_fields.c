@@ -99,6 +99,7 @@ static const struct yaml_field test_fields[] = {
     TEXT(tests.header, "header", "the top of a test file; view: module, symbols"),
     TEXT(tests.check_example, "check_example", "checks as a model is asked to write them"),
     TEXT(tests.property_header, "property_header", "imports that properties need"),
+    TEXT(tests.property_notes, "property_notes", "what properties are made of"),
     TEXT(tests.property_example, "property_example", "properties as a model is asked to write them"),
     TEXT(tests.check, "check", "one check as a test; view: name, documentation, lines"),
     TEXT(tests.example_equal, "example_equal", "an example as a test"),

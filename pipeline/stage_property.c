@@ -30,7 +30,8 @@ static int fresh_seed(void)
 static int ask(struct pipeline *pipeline, struct run *run, struct testfile *file, char **author, struct error *err)
 {
     json_auto_t *schema = stage_tests_schema();
-    json_auto_t *extra = json_pack("{s:s}", "property_example", file->language->tests.property_example);
+    json_auto_t *extra = json_pack("{s:s*, s:s}", "property_notes", file->language->tests.property_notes,
+                                   "property_example", file->language->tests.property_example);
     struct stage_question question = {.role = ROLE_TESTS,
                                       .template_path = "prompts/properties.mustache",
                                       .extra = extra,

@@ -30,7 +30,8 @@ test(
         assert.equal(jobs.length, 1);
         process.kill(jobs[0].pid, 'SIGKILL');
         await endsOnce(w, issue);
-        assert.equal(w.model.of('tests').length, 1, 'the journal has them');
+        const written = w.model.of('tests').filter(({ prompt }) => !/random inputs/.test(prompt));
+        assert.equal(written.length, 1, 'the journal has them');
         assert.equal(w.model.of('implement').length, 3, 'the one that was cut off, and two that agree');
     },
 );

@@ -126,7 +126,7 @@ test('an input that breaks a property becomes a test, and the code is repaired',
     const w = await world(t, {
         config: () => ({ limits: { samples: 3 } }),
         model: script({
-            tests: ({ prompt }) => /two or three properties/.test(prompt) && PROPERTIES,
+            tests: ({ prompt }) => /random inputs/.test(prompt) && PROPERTIES,
             implement: ({ n }) => fenced([SUBTLE, OTHER][n - 1] ?? GOOD_CODE),
         }),
     });

@@ -99,8 +99,9 @@ async function setUp(t) {
     }).start();
     const models = [{ name: 'one', kind: 'openai', base_url: `${model.url}/v1`, model: 'one' }];
     const routes = { tests: ['one'], implement: ['one'], repair: ['one'] };
+    const thresholds = { coverage: 0, mutation: 0 }; // what is looked at is the mining
     const config = join(folder, 'assay.yml');
-    writeFileSync(config, JSON.stringify({ state_dir: join(folder, 'state'), models, routes }));
+    writeFileSync(config, JSON.stringify({ state_dir: join(folder, 'state'), models, routes, thresholds }));
     t.after(async () => {
         await model.stop();
         rmSync(folder, { recursive: true });
