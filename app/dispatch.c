@@ -17,6 +17,8 @@ enum {
     IDLE_MS = 150,               /* between two looks for a delivery where nobody tells of one */
     LOOK_MS = 2 * 1000,          /* the same where somebody does, and the message was lost */
     LEASE_MS = 30 * 1000,        /* a delivery whose dispatcher died comes again after this */
+    BATCH_MAX = 64,              /* deliveries that are taken, and ended, with one sync of the disk each */
+    BATCH_MS = 5 * 1000,         /* after this the rest of a batch is given back */
     SAME_REQUEST_MS = 60 * 1000, /* opened and labeled of one issue lie this close */
     FAULT_PAUSE_MS = 2 * 1000,   /* after the store refused */
     LABEL_JOBS_SEARCHED = 50
@@ -345,46 +347,72 @@ static int64_t pause_before_try(const struct delivery *delivery, const struct er
     return err->retry_after_ms > pause ? err->retry_after_ms : pause;
 }
 
-/* What can never succeed is done with; everything else comes again, until it has had its tries. */
-static int settle_failure(struct dispatcher *dispatcher, const struct delivery *delivery, const struct error *failure,
-                          struct error *err)
+/* What can never succeed is done with; everything else comes again, until it has had its tries. `end->note` is set to
+ * heap memory. */
+static void end_failed(const struct dispatcher *dispatcher, const struct error *failure, struct delivery_end *end)
 {
     bool for_good = failure->code == ERROR_INPUT || failure->code == ERROR_LIMIT || failure->code == ERROR_NOT_FOUND;
-    log_warn(&dispatcher->log, "%s: %s", delivery->event, failure->message);
-    AUTO_FREE char *note = text_format("failed: %s", failure->message);
+    log_warn(&dispatcher->log, "%s: %s", end->delivery->event, failure->message);
+    end->note = text_format("failed: %s", failure->message);
     if (for_good && !failure->retryable)
-        return store_delivery_done(dispatcher->store, delivery, note, err);
-    int64_t again_ms = store_now_ms(dispatcher->store) + pause_before_try(delivery, failure);
-    return store_delivery_defer(dispatcher->store, delivery, again_ms, note, err);
+        return;
+    end->how = DELIVERY_DEFERRED;
+    end->again_ms = store_now_ms(dispatcher->store) + pause_before_try(end->delivery, failure);
 }
 
-static int settle(struct dispatcher *dispatcher, const struct delivery *delivery, struct error *err)
+/* Handles one and says how it ends; `note` is the caller's to free. */
+static struct delivery_end try_one(struct dispatcher *dispatcher, const struct delivery *delivery)
 {
     AUTO_BUF struct buf note = BUF_INIT(KiB(4));
+    struct delivery_end end = {.delivery = delivery, .how = DELIVERY_DONE};
     struct error failure = {0};
     int64_t again_ms = 0;
-    if (handle(dispatcher, delivery, &again_ms, &note, &failure) < 0)
-        return settle_failure(dispatcher, delivery, &failure, err);
-    log_info(&dispatcher->log, "%s: %s", delivery->event, buf_text(&note));
-    if (again_ms)
-        return store_delivery_defer(dispatcher->store, delivery, again_ms, buf_text(&note), err);
-    return store_delivery_done(dispatcher->store, delivery, buf_text(&note), err);
+    dispatcher->log.delivery = delivery->id;
+    if (handle(dispatcher, delivery, &again_ms, &note, &failure) < 0) {
+        end_failed(dispatcher, &failure, &end);
+    } else {
+        log_info(&dispatcher->log, "%s: %s", delivery->event, buf_text(&note));
+        end.how = again_ms ? DELIVERY_DEFERRED : DELIVERY_DONE;
+        end.again_ms = again_ms;
+        end.note = strdup(buf_text(&note));
+    }
+    dispatcher->log.delivery = NULL;
+    return end;
 }
 
-/* Takes one delivery; *idle when there was none. */
+/* Handles what was taken together and ends it together. When the forge is slow, or we are to stop, the rest is given
+ * back untried: long before its lease has passed. */
+static int work_through(struct dispatcher *dispatcher, const struct delivery *deliveries, size_t count,
+                        struct error *err)
+{
+    struct delivery_end ends[BATCH_MAX];
+    size_t late = 0;
+    int64_t until = clock_monotonic_ms() + BATCH_MS;
+    for (size_t i = 0; i < count; i++) {
+        bool stop = i > 0 && (clock_monotonic_ms() >= until || stop_wait(&dispatcher->stop, 0));
+        ends[i] = stop ? (struct delivery_end){.delivery = &deliveries[i], .how = DELIVERY_UNTRIED}
+                       : try_one(dispatcher, &deliveries[i]);
+    }
+    int status = store_deliveries_end(dispatcher->store, ends, count, &late, err);
+    if (late)
+        log_warn(&dispatcher->log, "%zu of %zu deliveries took longer than their lease: they come again", late, count);
+    for (size_t i = 0; i < count; i++)
+        free((char *)ends[i].note);
+    return status;
+}
+
+/* Takes what there is, a batch at most; *idle when there was nothing. */
 static int work_once(struct dispatcher *dispatcher, bool *idle, struct error *err)
 {
-    struct delivery delivery = {0};
-    bool found = false;
-    if (store_delivery_take(dispatcher->store, store_now_ms(dispatcher->store), LEASE_MS, &delivery, &found, err) < 0)
+    struct delivery deliveries[BATCH_MAX];
+    size_t count = 0;
+    if (store_deliveries_take(dispatcher->store, store_now_ms(dispatcher->store), LEASE_MS, deliveries, BATCH_MAX,
+                              &count, err) < 0)
         return -1;
-    *idle = !found;
-    if (!found)
-        return 0;
-    dispatcher->log.delivery = delivery.id;
-    int status = settle(dispatcher, &delivery, err);
-    dispatcher->log.delivery = NULL;
-    delivery_release(&delivery);
+    *idle = count == 0;
+    int status = count ? work_through(dispatcher, deliveries, count, err) : 0;
+    for (size_t i = 0; i < count; i++)
+        delivery_release(&deliveries[i]);
     return status;
 }
 

@@ -100,13 +100,32 @@ int store_delivery_add(struct store *store, const struct delivery *delivery, boo
 int store_deliveries_add(struct store *store, const struct delivery *deliveries, size_t count, bool fresh[],
                          struct error *err);
 
-/* Takes the oldest delivery that is not done and due, for `lease_ms`; *found false when there is none. */
+/* Takes the oldest deliveries that are not done and due, for `lease_ms`, in one transaction: `max` at most, about a MiB
+ * of payloads, and one that was tried before only by itself. *count 0 when there is none. */
+int store_deliveries_take(struct store *store, int64_t now_ms, int64_t lease_ms, struct delivery *out, size_t max,
+                          size_t *count, struct error *err);
+
+/* What becomes of one that was taken. */
+struct delivery_end {
+    const struct delivery *delivery; /* borrowed */
+    enum {
+        DELIVERY_DONE,     /* with a note ("job 12", "ignored: own comment") */
+        DELIVERY_DEFERRED, /* to be tried at `again_ms`; after `DELIVERY_ATTEMPTS` tries it is dead and shown as such */
+        DELIVERY_UNTRIED,  /* as if it had never been taken */
+    } how;
+    const char *note; /* borrowed; NULL: none */
+    int64_t again_ms;
+};
+enum { DELIVERY_ATTEMPTS = 8 };
+
+/* Ends what was taken, in one transaction. *late counts those that are somebody else's by now, their lease having
+ * passed; they stay as they are. */
+int store_deliveries_end(struct store *store, const struct delivery_end *ends, size_t count, size_t *late,
+                         struct error *err);
+
+/* The same for one; ERROR_CONFLICT when it is late. */
 int store_delivery_take(struct store *store, int64_t now_ms, int64_t lease_ms, struct delivery *out, bool *found,
                         struct error *err);
-
-/* Ends a delivery: done with a note ("job 12", "ignored: own comment"), or put back to be tried at `again_ms`; after
- * `DELIVERY_ATTEMPTS` tries it is dead and shown as such. */
-enum { DELIVERY_ATTEMPTS = 8 };
 int store_delivery_done(struct store *store, const struct delivery *delivery, const char *note, struct error *err);
 int store_delivery_defer(struct store *store, const struct delivery *delivery, int64_t again_ms, const char *reason,
                          struct error *err);

@@ -4,6 +4,8 @@
 
 #include "app/store_internal.h"
 
+enum { BATCH_BYTES = 1 << 20 }; /* of payloads: no more are taken along */
+
 void delivery_release(struct delivery *delivery)
 {
     free(delivery->forge);
@@ -111,31 +113,29 @@ static int read_payload(void *context, const struct sql_row *row, struct error *
     return delivery->payload ? 0 : sql_out_of_memory(err);
 }
 
-static int take(struct store *store, int64_t now_ms, int64_t lease_ms, struct taken *taken, struct error *err)
+static int bury_hopeless(struct store *store, int64_t now_ms, struct error *err)
 {
-    if (sql_run(store, "delivery_bury", SQL_PARAMS(sql_int("now", now_ms), sql_int("max_attempts", DELIVERY_ATTEMPTS)),
-                NULL, err) < 0)
-        return -1;
-    int64_t rows =
-        sql_run(store, "delivery_take", SQL_PARAMS(sql_int("now", now_ms), sql_int("until", now_ms + lease_ms)),
-                &(struct sql_reader){read_taken, taken}, err);
-    if (rows <= 0)
-        return (int)rows;
-    rows = sql_run(store, "payload_get", SQL_PARAMS(sql_int("delivery", taken->seq)),
-                   &(struct sql_reader){read_payload, &taken->delivery}, err);
-    if (rows == 0)
-        return error_set(err, ERROR_STORE, "delivery %s has lost its payload", taken->delivery.id);
-    return rows < 0 ? -1 : 0;
+    return sql_run(store, "delivery_bury",
+                   SQL_PARAMS(sql_int("now", now_ms), sql_int("max_attempts", DELIVERY_ATTEMPTS)), NULL, err) < 0
+               ? -1
+               : 0;
 }
 
-int store_delivery_take(struct store *store, int64_t now_ms, int64_t lease_ms, struct delivery *out, bool *found,
-                        struct error *err)
+/* One more by `statement`; *found false when there is none. */
+static int take_one(struct store *store, const char *statement, int64_t now_ms, int64_t lease_ms, struct delivery *out,
+                    bool *found, struct error *err)
 {
     struct taken taken = {0};
-    int status = sql_begin(store, err) < 0 ? -1 : take(store, now_ms, lease_ms, &taken, err);
-    if (sql_end(store, status, err) < 0) {
+    int64_t rows = sql_run(store, statement, SQL_PARAMS(sql_int("now", now_ms), sql_int("until", now_ms + lease_ms)),
+                           &(struct sql_reader){read_taken, &taken}, err);
+    if (rows > 0)
+        rows = sql_run(store, "payload_get", SQL_PARAMS(sql_int("delivery", taken.seq)),
+                       &(struct sql_reader){read_payload, &taken.delivery}, err);
+    if (rows == 0 && taken.seq)
+        rows = error_set(err, ERROR_STORE, "delivery %s has lost its payload", taken.delivery.id);
+    if (rows < 0) {
         delivery_release(&taken.delivery);
-        return error_wrap(err, "take a delivery");
+        return -1;
     }
     *found = taken.seq != 0;
     if (*found)
@@ -143,36 +143,110 @@ int store_delivery_take(struct store *store, int64_t now_ms, int64_t lease_ms, s
     return 0;
 }
 
-/* Ends what was taken; somebody else's turn at it (the lease had passed) is a conflict. */
-static int settle(struct store *store, const struct delivery *delivery, const char *statement,
-                  const struct sql_value *params, size_t count, struct error *err)
+/* Into out[*count …]. */
+static int take(struct store *store, int64_t now_ms, int64_t lease_ms, struct delivery *out, size_t max, size_t *count,
+                struct error *err)
 {
-    if (sql_begin(store, err) < 0)
-        return error_wrap(err, "end delivery %s", delivery->id);
-    int64_t rows = sql_run(store, statement, params, count, NULL, err);
-    if (rows == 0)
-        error_set(err, ERROR_CONFLICT, "it is not ours any more: the lease has passed");
-    if (sql_end(store, rows > 0 ? 0 : -1, err) < 0)
-        return error_wrap(err, "end delivery %s", delivery->id);
+    bool found = false;
+    size_t bytes = 0;
+    if (bury_hopeless(store, now_ms, err) < 0 ||
+        take_one(store, "delivery_take", now_ms, lease_ms, out, &found, err) < 0)
+        return -1;
+    bool alone = found && out[0].attempts > 1;
+    while (found) {
+        bytes += out[*count].payload_len;
+        if (++*count == max || alone || bytes >= BATCH_BYTES)
+            break;
+        if (take_one(store, "delivery_take_fresh", now_ms, lease_ms, &out[*count], &found, err) < 0)
+            return -1;
+    }
     return 0;
+}
+
+int store_deliveries_take(struct store *store, int64_t now_ms, int64_t lease_ms, struct delivery *out, size_t max,
+                          size_t *count, struct error *err)
+{
+    size_t taken = 0;
+    int status = sql_begin(store, err) < 0 ? -1 : take(store, now_ms, lease_ms, out, max, &taken, err);
+    if (sql_end(store, status, err) < 0) {
+        for (size_t i = 0; i < taken; i++)
+            delivery_release(&out[i]);
+        return error_wrap(err, "take deliveries");
+    }
+    *count = taken;
+    return 0;
+}
+
+int store_delivery_take(struct store *store, int64_t now_ms, int64_t lease_ms, struct delivery *out, bool *found,
+                        struct error *err)
+{
+    size_t count = 0;
+    if (store_deliveries_take(store, now_ms, lease_ms, out, 1, &count, err) < 0)
+        return -1;
+    *found = count > 0;
+    return 0;
+}
+
+/* ---- ending ---- */
+
+/* The rows that were changed: none when it is somebody else's turn at it. */
+static int64_t end_one(struct store *store, const struct delivery_end *end, struct error *err)
+{
+    const struct delivery *delivery = end->delivery;
+    const struct sql_value forge = sql_text("forge", delivery->forge);
+    const struct sql_value id = sql_text("id", delivery->id);
+    const struct sql_value attempts = sql_int("attempts", delivery->attempts);
+    const struct sql_value now = sql_int("now", store_now_ms(store));
+    const char *note = end->note ? end->note : "";
+    switch (end->how) {
+    case DELIVERY_DONE:
+        return sql_run(store, "delivery_done", SQL_PARAMS(forge, id, attempts, now, sql_text("note", note)), NULL, err);
+    case DELIVERY_DEFERRED:
+        return sql_run(store, "delivery_defer",
+                       SQL_PARAMS(forge, id, attempts, now, sql_int("max_attempts", DELIVERY_ATTEMPTS),
+                                  sql_int("again_ms", end->again_ms), sql_text("reason", note)),
+                       NULL, err);
+    default:
+        return sql_run(store, "delivery_put_back", SQL_PARAMS(forge, id, attempts, now), NULL, err);
+    }
+}
+
+int store_deliveries_end(struct store *store, const struct delivery_end *ends, size_t count, size_t *late,
+                         struct error *err)
+{
+    size_t conflicts = 0;
+    int status = sql_begin(store, err);
+    for (size_t i = 0; status == 0 && i < count; i++) {
+        int64_t rows = end_one(store, &ends[i], err);
+        conflicts += rows == 0;
+        status = rows < 0 ? error_wrap(err, "delivery %s", ends[i].delivery->id) : 0;
+    }
+    if (sql_end(store, status, err) < 0)
+        return error_wrap(err, "end deliveries");
+    *late = conflicts;
+    return 0;
+}
+
+static int end_alone(struct store *store, const struct delivery_end *end, struct error *err)
+{
+    size_t late = 0;
+    if (store_deliveries_end(store, end, 1, &late, err) < 0)
+        return -1;
+    return late ? error_set(err, ERROR_CONFLICT, "end delivery %s: it is not ours any more: the lease has passed",
+                            end->delivery->id)
+                : 0;
 }
 
 int store_delivery_done(struct store *store, const struct delivery *delivery, const char *note, struct error *err)
 {
-    return settle(store, delivery, "delivery_done",
-                  SQL_PARAMS(sql_text("forge", delivery->forge), sql_text("id", delivery->id),
-                             sql_int("attempts", delivery->attempts), sql_text("note", note ? note : ""),
-                             sql_int("now", store_now_ms(store))),
-                  err);
+    return end_alone(store, &(struct delivery_end){.delivery = delivery, .how = DELIVERY_DONE, .note = note}, err);
 }
 
 int store_delivery_defer(struct store *store, const struct delivery *delivery, int64_t again_ms, const char *reason,
                          struct error *err)
 {
-    return settle(store, delivery, "delivery_defer",
-                  SQL_PARAMS(sql_text("forge", delivery->forge), sql_text("id", delivery->id),
-                             sql_int("attempts", delivery->attempts), sql_int("max_attempts", DELIVERY_ATTEMPTS),
-                             sql_int("again_ms", again_ms), sql_text("reason", reason ? reason : ""),
-                             sql_int("now", store_now_ms(store))),
-                  err);
+    return end_alone(
+        store,
+        &(struct delivery_end){.delivery = delivery, .how = DELIVERY_DEFERRED, .note = reason, .again_ms = again_ms},
+        err);
 }

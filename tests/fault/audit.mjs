@@ -14,16 +14,20 @@ rows.row_factory = sqlite3.Row
 print(json.dumps([dict(row) for row in rows.execute(sys.argv[2])]))
 `;
 
+/** The rows of a question to a database, by its address. */
+export function query(database, sql) {
+    const text = { encoding: 'utf8' };
+    const wrapped = `SELECT coalesce(json_agg(t), '[]') FROM (${sql}) t`;
+    return JSON.parse(
+        database.startsWith('postgresql:')
+            ? execFileSync('psql', ['-XAtq', '-d', database, '-c', wrapped], text)
+            : execFileSync(join(tools, 'python/bin/python'), ['-c', QUERY, database.slice('sqlite://'.length), sql], text),
+    );
+}
+
 export function rows(w, sql) {
     const { database } = JSON.parse(readFileSync(w.assay.file, 'utf8'));
-    if (database?.startsWith('postgresql:'))
-        return JSON.parse(
-            execFileSync('psql', ['-XAtq', '-d', database, '-c', `SELECT coalesce(json_agg(t), '[]') FROM (${sql}) t`], {
-                encoding: 'utf8',
-            }),
-        );
-    const file = database ? database.slice('sqlite://'.length) : join(w.folder, 'state/assay.db');
-    return JSON.parse(execFileSync(join(tools, 'python/bin/python'), ['-c', QUERY, file, sql], { encoding: 'utf8' }));
+    return query(database ?? `sqlite://${join(w.folder, 'state/assay.db')}`, sql);
 }
 
 const isServer = (w) => /"postgresql:/.test(readFileSync(w.assay.file, 'utf8'));

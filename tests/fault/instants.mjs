@@ -1,4 +1,4 @@
-// node instants.mjs [--instants 200] [--seed 1] [--round 10]: whole runs under kill -9 at that many random instants. What
+// node instants.mjs [--instants 200] [--seed 1] [--round 16] [--gap 0.75]: whole runs under kill -9 at that many random instants. What
 // does not hold afterwards is printed, with the seed, and the log kept in TMPDIR/assay-fault-SEED.log; exit status 1.
 import { writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,10 +11,11 @@ const { values } = parseArgs({
     options: {
         instants: { type: 'string', default: '200' },
         seed: { type: 'string', default: '1' },
-        round: { type: 'string', default: '12' },
+        gap: { type: 'string', default: '0.75' },
+        round: { type: 'string', default: '16' },
     },
 });
-const [instants, seed, perRound] = [values.instants, values.seed, values.round].map(Number);
+const [instants, seed, perRound, gap] = [values.instants, values.seed, values.round, values.gap].map(Number);
 
 const last = [];
 const w = await world({ after: (deed) => last.push(deed) }, {
@@ -26,7 +27,7 @@ const ledger = newLedger();
 let failed = false;
 try {
     for (let done = 0; done < instants && !failed; done += perRound) {
-        await round(w, roll, Math.min(perRound, instants - done), ledger);
+        await round(w, roll, Math.min(perRound, instants - done), ledger, gap);
         await atRest(w);
         const found = await audit(w, ledger.issues, ledger.helps);
         failed = found.length > 0;

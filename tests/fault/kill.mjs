@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { until, wait } from '../flow/harness.mjs';
+import { rows } from './audit.mjs';
 
 /** Numbers from 0 to 1 that a seed decides: a 32-bit Weyl sequence, mixed. */
 export function dice(seed) {
@@ -82,12 +83,12 @@ export async function killOne(w, role, roll, died) {
 const ROLES = ['everything', 'everything', 'receiver', 'dispatch', 'work', 'job', 'runtime', 'runner', 'catch-up'];
 
 /** Asks for jobs, lets people speak, and kills `instants` times in between. One round of it; several rounds go on in one
- *  world, with one database. `ledger`: {issues, helps, died, killed}. */
-export async function round(w, roll, instants, ledger) {
+ *  world, with one database. `gap`: seconds between them, in the mean. `ledger`: {issues, helps, died, killed}. */
+export async function round(w, roll, instants, ledger, gap = 0.75) {
     const issues = [];
-    const running = () => family(w).some((one) => one.role === 'job');
+    const open = () => rows(w, "SELECT id FROM job WHERE state IN ('queued', 'running')").length;
     for (let i = 0; i < instants; i++) {
-        if (issues.length < 2 || !running()) issues.push(w.ask({ title: `Slugs, wish ${w.repo.nextNumber}` }));
+        if (issues.length < 2 || open() < 2) issues.push(w.ask({ title: `Slugs, wish ${w.repo.nextNumber}` }));
         if (roll() < 0.3) {
             const issue = pick(roll, issues);
             w.gh.addComment(w.repo, issue, '/help', 'mia');
@@ -95,7 +96,7 @@ export async function round(w, roll, instants, ledger) {
             if (known) known.count += 1;
             else ledger.helps.push({ issue, count: 1 });
         }
-        await wait(50 + roll() * 2500);
+        await wait(50 + roll() * 2000 * gap);
         const role = await killOne(w, pick(roll, ROLES), roll, ledger.died);
         ledger.killed[role] = (ledger.killed[role] ?? 0) + 1;
     }

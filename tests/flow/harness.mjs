@@ -184,7 +184,7 @@ export class Assay {
                 if (child.exitCode !== null) throw new Error(`assay serve has ended (${child.exitCode}):\n${this.log}`);
                 return (await fetch(`${this.address}/healthz`).catch(() => null))?.ok;
             },
-            20_000,
+            PATIENCE / 4,
         );
         return this;
     }
@@ -195,11 +195,11 @@ export class Assay {
         const timer = setTimeout(() => {
             late = true;
             this.killAll();
-        }, 15_000);
+        }, PATIENCE / 6);
         this.child.kill('SIGTERM');
         await this.ended;
         clearTimeout(timer);
-        if (late) throw new Error('assay serve did not stop within 15 s of SIGTERM');
+        if (late) throw new Error(`assay serve did not stop within ${PATIENCE / 6000} s of SIGTERM`);
     }
 
     processes() {

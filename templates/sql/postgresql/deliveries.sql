@@ -26,6 +26,17 @@ WHERE seq = (
     FOR UPDATE SKIP LOCKED)
 RETURNING seq, forge, id, event, received_ms, attempts;
 
+-- Those that come along with it: what was tried before comes alone, in case it takes its process down.
+-- name: delivery_take_fresh
+UPDATE delivery
+SET state = 'taken', attempts = 1, due_ms = :until
+WHERE seq = (
+    SELECT seq FROM delivery
+    WHERE state IN ('waiting', 'taken') AND due_ms <= :now AND attempts = 0
+    ORDER BY seq LIMIT 1
+    FOR UPDATE SKIP LOCKED)
+RETURNING seq, forge, id, event, received_ms, attempts;
+
 -- name: payload_get
 SELECT encoding, bytes FROM payload WHERE delivery = :delivery;
 
@@ -59,3 +70,10 @@ RETURNING seq;
 
 -- name: delivery_state
 SELECT state, note FROM delivery WHERE id = :id;
+
+-- It was not tried: nothing is counted.
+-- name: delivery_put_back
+UPDATE delivery
+SET state = 'waiting', attempts = attempts - 1, due_ms = :now
+WHERE forge = :forge AND id = :id AND state = 'taken' AND attempts = :attempts
+RETURNING seq;

@@ -37,6 +37,71 @@ static void a_delivery_comes_back_byte_for_byte(void **state)
     delivery_release(&out);
 }
 
+static void add_delivery(struct store *store, const char *id)
+{
+    struct error err = {0};
+    struct delivery in = a_delivery(id, "{}");
+    bool fresh = false;
+    NEEDS(store_delivery_add(store, &in, &fresh, &err), &err);
+}
+
+static size_t take_several(struct store *store, int64_t now_ms, struct delivery out[static 8])
+{
+    struct error err = {0};
+    size_t count = 0;
+    NEEDS(store_deliveries_take(store, now_ms, 500, out, 8, &count, &err), &err);
+    return count;
+}
+
+static void deliveries_are_taken_together_and_each_ends_in_its_own_way(void **state)
+{
+    struct store *store = store_of(state);
+    struct error err = {0};
+    struct delivery taken[8] = {0};
+    size_t late = 9;
+    add_delivery(store, "done");
+    add_delivery(store, "later");
+    add_delivery(store, "untried");
+    assert_int_equal(take_several(store, 2000, taken), 3);
+    const struct delivery_end ends[] = {
+        {.delivery = &taken[0], .how = DELIVERY_DONE, .note = "job 1"},
+        {.delivery = &taken[1], .how = DELIVERY_DEFERRED, .note = "GitHub answered 503", .again_ms = 3000},
+        {.delivery = &taken[2], .how = DELIVERY_UNTRIED},
+    };
+    NEEDS(store_deliveries_end(store, ends, 3, &late, &err), &err);
+    assert_int_equal(late, 0);
+    NEEDS(store_deliveries_end(store, ends, 3, &late, &err), &err);
+    assert_int_equal(late, 3);
+    for (size_t i = 0; i < 3; i++)
+        delivery_release(&taken[i]);
+    int64_t soon_ms = store_now_ms(store) + 1000;
+    assert_int_equal(take_several(store, soon_ms, taken), 1); /* what was tried before comes alone */
+    assert_string_equal(taken[0].id, "later");
+    delivery_release(&taken[0]);
+    assert_int_equal(take_several(store, soon_ms, taken), 1);
+    assert_string_equal(taken[0].id, "untried");
+    assert_int_equal(taken[0].attempts, 1);
+    delivery_release(&taken[0]);
+}
+
+/* One that takes its process down with it must not cost the others their tries. */
+static void deliveries_of_a_batch_that_crashed_come_again_one_by_one(void **state)
+{
+    struct store *store = store_of(state);
+    struct delivery taken[8] = {0};
+    add_delivery(store, "poison");
+    add_delivery(store, "innocent");
+    assert_int_equal(take_several(store, 2000, taken), 2);
+    delivery_release(&taken[0]);
+    delivery_release(&taken[1]);
+    for (int64_t now_ms = 3000; now_ms <= 3001; now_ms++) {
+        assert_int_equal(take_several(store, now_ms, taken), 1);
+        assert_string_equal(taken[0].id, now_ms == 3000 ? "poison" : "innocent");
+        assert_int_equal(taken[0].attempts, 2);
+        delivery_release(&taken[0]);
+    }
+}
+
 static void a_delivery_id_is_stored_once_for_each_forge(void **state)
 {
     struct store *store = store_of(state);
@@ -590,6 +655,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STORE_TEST(a_delivery_comes_back_byte_for_byte),
         STORE_TEST(a_delivery_id_is_stored_once_for_each_forge),
+        STORE_TEST(deliveries_are_taken_together_and_each_ends_in_its_own_way),
+        STORE_TEST(deliveries_of_a_batch_that_crashed_come_again_one_by_one),
         STORE_TEST(a_delivery_leased_is_not_taken_by_another_until_the_lease_passes),
         STORE_TEST(deliveries_are_taken_oldest_first_and_a_deferred_one_waits),
         STORE_TEST(a_delivery_is_dead_after_its_last_attempt),
