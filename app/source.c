@@ -44,25 +44,55 @@ static char *mirror_path(const struct attempt *attempt, const struct forge_repo 
     return text_format("%s/mirrors/%s/%s", attempt->config.state_dir, attempt->job.forge, name);
 }
 
+static int mirror_authorize(struct attempt *attempt, const struct forge_repo *repo, struct mirror *mirror,
+                            struct error *err)
+{
+    struct secret token = {0};
+    if (forge_token(attempt->forge, repo, &token, err) < 0)
+        return -1;
+    secret_release(&mirror->token);
+    mirror->token = token;
+    mirror->remote.token = mirror->token.value ? &mirror->token : NULL;
+    return 0;
+}
+
+/* Runs `talk`, and once more with a new token when the server does not take this one any more. */
+static int with_token(struct attempt *attempt, const struct forge_repo *repo, struct mirror *mirror,
+                      int (*talk)(const void *context, struct error *err), const void *context, struct error *err)
+{
+    struct error failure = {0};
+    if (talk(context, &failure) == 0)
+        return 0;
+    if (failure.code != ERROR_DENIED || !forge_token_forget(attempt->forge, repo))
+        return *err = failure, -1;
+    return mirror_authorize(attempt, repo, mirror, err) < 0 ? -1 : talk(context, err);
+}
+
+static int fetch_now(const void *context, struct error *err)
+{
+    const struct mirror *mirror = context;
+    return repo_fetch(mirror->repo, &mirror->remote, err);
+}
+
 /* Opens and fetches. */
 static int mirror_open(struct attempt *attempt, const struct forge_repo *repo, struct mirror *mirror, struct error *err)
 {
     AUTO_FREE char *path = mirror_path(attempt, repo, err);
     const char *user = path ? forge_git_user(attempt->forge, err) : NULL;
-    if (!user || forge_token(attempt->forge, repo, &mirror->token, err) < 0)
+    if (!user || mirror_authorize(attempt, repo, mirror, err) < 0)
         return -1;
     mirror->url = forge_clone_url(attempt->forge, repo);
     mirror->remote = (struct repo_remote){
         .url = mirror->url,
         .user = user,
-        .token = mirror->token.value ? &mirror->token : NULL,
+        .token = mirror->remote.token,
         .cancelled = attempt_is_stopped,
         .cancel_context = attempt,
     };
     mirror->repo = mirror->url ? repo_mirror(path, LOCK_TIMEOUT_MS, err) : NULL;
     if (!mirror->repo)
         return mirror->url ? -1 : error_set(err, ERROR_INTERNAL, "out of memory for an address");
-    if (repo_fetch(mirror->repo, &mirror->remote, err) < 0)
+    if (with_token(attempt, repo, mirror, fetch_now, mirror, err) < 0)
         return error_wrap(err, "fetch %s/%s", repo->owner, repo->name);
     return 0;
 }
@@ -215,23 +245,29 @@ static char *branch_candidate(const struct attempt *attempt, int try)
 }
 
 struct push {
-    const struct attempt *attempt;
+    struct attempt *attempt;
     struct mirror *mirror;
     const char *branch, *own_email;
     const struct source_change *change;
 };
 
-static int push_now(void *context, struct error *err)
+static int push_now(const void *context, struct error *err)
 {
     const struct push *push = context;
     return repo_push(push->mirror->repo, &push->mirror->remote, push->branch, push->change->head, push->attempt->base,
                      push->own_email, err);
 }
 
+static int push_with_token(void *context, struct error *err)
+{
+    const struct push *push = context;
+    return with_token(push->attempt, &push->attempt->repo, push->mirror, push_now, push, err);
+}
+
 static int push_to(const struct push *push, struct error *err)
 {
     const struct attempt *attempt = push->attempt;
-    return effect_branch(&attempt->effects, push->branch, push->change->head, attempt->job.started_ms, push_now,
+    return effect_branch(&attempt->effects, push->branch, push->change->head, attempt->job.started_ms, push_with_token,
                          (void *)push, err);
 }
 

@@ -111,6 +111,11 @@ int forge_token(struct forge *forge, const struct forge_repo *repo, struct secre
     return 0;
 }
 
+bool forge_token_forget(struct forge *forge, const struct forge_repo *repo)
+{
+    return forge->ops->token_forget(forge, repo);
+}
+
 int forge_issue_get(struct forge *forge, const struct forge_repo *repo, int64_t number, struct forge_issue *out,
                     struct error *err)
 {

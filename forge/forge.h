@@ -71,6 +71,9 @@ int forge_permission(struct forge *forge, const struct forge_repo *repo, const c
  * Assay uses, with at least ten minutes to live; cached. With `token:` that token. `out` is owned by the caller. */
 int forge_token(struct forge *forge, const struct forge_repo *repo, struct secret *out, struct error *err);
 
+/* The server refuses what forge_token() gave: forgets it. True when the next call gives another one. */
+bool forge_token_forget(struct forge *forge, const struct forge_repo *repo);
+
 /* The name and e-mail that our commits carry, so that the forge shows them as ours and repo_push() knows them: for an
  * App "<slug>[bot]" and its noreply address, for a token the user's. Heap, owned by the caller. */
 int forge_identity(struct forge *forge, char **name, char **email, struct error *err);

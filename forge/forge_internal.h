@@ -17,6 +17,7 @@ struct forge_ops {
     int (*permission)(struct forge *forge, const struct forge_repo *repo, const char *login,
                       enum forge_permission *permission, struct error *err);
     int (*token)(struct forge *forge, const struct forge_repo *repo, struct secret *out, struct error *err);
+    bool (*token_forget)(struct forge *forge, const struct forge_repo *repo);
     int (*issue_get)(struct forge *forge, const struct forge_repo *repo, int64_t number, struct forge_issue *out,
                      struct error *err);
     char *(*default_branch)(struct forge *forge, const struct forge_repo *repo, struct error *err);

@@ -380,6 +380,7 @@ const struct forge_ops github_ops = {
     .git_user = github_git_user,
     .permission = github_permission,
     .token = github_token,
+    .token_forget = github_token_forget,
     .issue_get = github_issue_get,
     .default_branch = github_default_branch,
     .pull_get = github_pull_get,

@@ -122,6 +122,11 @@ int github_token(struct forge *forge, const struct forge_repo *repo, struct secr
     return 0;
 }
 
+bool github_token_forget(struct forge *forge, const struct forge_repo *repo)
+{
+    return is_app(forge) && auth_forget(github_of(forge)->auth, repo);
+}
+
 /* GitHub's words and GitBucket's; a word that is not here grants nothing. */
 static enum forge_permission permission_of(const char *word)
 {

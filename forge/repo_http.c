@@ -116,6 +116,10 @@ static int check_response(const struct exchange *exchange, const struct http_res
     char type[128], want[128];
     snprintf(want, sizeof want, "application/x-%s-%s", exchange->service->name,
              exchange->service->advertises ? "advertisement" : "result");
+    if (response->status == 403 && http_retry_after_ms(response) > 0) {
+        error_set(err, ERROR_FORGE, "the server answered 403: too many requests");
+        return error_retry(err, http_retry_after_ms(response));
+    }
     if (response->status == 401 || response->status == 403)
         return error_set(err, ERROR_DENIED, "the server refuses (%ld): check that the credentials may %s here",
                          response->status, strcmp(exchange->service->name, "git-receive-pack") ? "read" : "push");

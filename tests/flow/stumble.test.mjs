@@ -1,0 +1,79 @@
+// A GitHub that stumbles at every kind of request: whatever it answers, one job ends in one pull request.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { audit } from '../fault/audit.mjs';
+import { cannotRun, world } from './harness.mjs';
+
+const options = { skip: cannotRun, timeout: 300_000 };
+
+const limit = (seconds) => ({
+    status: 403,
+    body: { message: 'API rate limit exceeded for installation ID 77.' },
+    headers: {
+        'x-ratelimit-limit': '5000',
+        'x-ratelimit-remaining': '0',
+        'x-ratelimit-reset': String(Math.floor(Date.now() / 1000) + seconds),
+    },
+});
+const gateway = { status: 502, body: '<html>Bad Gateway</html>', headers: { 'content-type': 'text/html' } };
+const expired = { status: 401, body: { message: 'Bad credentials' } };
+
+const TOKEN = /^POST .*\/access_tokens$/;
+const PERMISSION = /^GET .*\/permission$/;
+const COMMENT = /^POST .*\/issues\/\d+\/comments$/;
+const UPDATE = /^PATCH .*\/issues\/comments\/\d+$/;
+const CHECK = /^POST .*\/check-runs$/;
+const PULL = /^POST .*\/pulls$/;
+const REFS = /^GIT GET .*git-upload-pack/;
+const PACK = /^GIT POST .*git-upload-pack/;
+const PUSH_REFS = /^GIT GET .*git-receive-pack/;
+
+for (const [what, faults] of [
+    [
+        '500, 502 with a page of HTML, 403 with the limit used up, 401 for a token that has run out',
+        () => [
+            { match: TOKEN, ...gateway },
+            { match: PERMISSION, ...limit(2) },
+            { match: COMMENT, ...expired },
+            { match: REFS, ...expired },
+            { match: UPDATE, status: 500 },
+            { match: CHECK, ...gateway },
+            { match: PUSH_REFS, ...expired },
+            { match: PULL, ...limit(2) },
+        ],
+    ],
+    [
+        'half a body, or a broken connection',
+        () => [
+            { match: TOKEN, end: 'half' },
+            { match: PERMISSION, end: 'half' },
+            { match: COMMENT, end: 'reset' },
+            { match: REFS, end: 'reset' },
+            { match: UPDATE, end: 'half' },
+            { match: CHECK, end: 'reset' },
+            { match: PUSH_REFS, end: 'reset' },
+            { match: PULL, end: 'half' },
+        ],
+    ],
+])
+    test(what, options, async (t) => {
+        const w = await world(t, { lenient: true });
+        const set = faults().map((one) => w.gh.fault(one));
+        const issue = w.ask();
+        await w.pull();
+        for (const one of set) assert.equal(one.hits, 1, String(one.match));
+        assert.deepEqual(await audit(w, [issue]), []);
+    });
+
+// The one wait that cannot be short: a job whose fetch breaks in the middle is tried again after half a minute.
+test('half a pack, and no answer at all', options, async (t) => {
+    const w = await world(t, { lenient: true });
+    const set = [
+        { match: PACK, end: 'half' },
+        { match: UPDATE, end: 'stall' },
+    ].map((one) => w.gh.fault(one));
+    const issue = w.ask();
+    await w.pull();
+    for (const one of set) assert.equal(one.hits, 1, String(one.match));
+    assert.deepEqual(await audit(w, [issue]), []);
+});
