@@ -252,7 +252,7 @@ class Recorder(Server):
     def __init__(self, options, recording):
         super().__init__(options, recording)
         self.upstream = urllib.parse.urlsplit(options.upstream)
-        self.turn = threading.Lock()
+        self.turn = threading.Semaphore(options.at_once)
 
     def connect(self):
         secure = self.upstream.scheme == "https"
@@ -322,6 +322,7 @@ def main():
     parser.add_argument("mode", choices=["record", "serve", "both"])
     parser.add_argument("--file", required=True)
     parser.add_argument("--upstream", help="where the real model listens")
+    parser.add_argument("--at-once", type=int, default=1, metavar="N", help="requests that the real model gets at a time")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0: any free one")
     parser.add_argument("--delay", type=int, default=0, help="ms before each event, to look like a model")
