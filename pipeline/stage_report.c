@@ -153,6 +153,31 @@ static size_t find_mutation_gap(struct run *run)
     return 1;
 }
 
+/* What the witnesses say against the change: they differ among themselves, or from most of what the tests' model wrote.
+ */
+static size_t find_doubts(struct run *run)
+{
+    const json_t *heard = json_object_get(run->evidence, "witnesses");
+    long long left_out = (long long)json_array_size(json_object_get(heard, "left_out")),
+              written = (long long)(json_int_at(heard, "tests", 0) - json_int_at(heard, "examples", 0));
+    size_t doubts = 0;
+    if (heard && !json_true_at(heard, "clear")) {
+        json_append_text(run->caveats,
+                         "Only %lld of %lld independent implementations behave like this one on inputs like those of "
+                         "the tests: the request can be read in several ways, or is hard. Read the code with care.",
+                         (long long)json_int_at(heard, "agree", 0), (long long)json_int_at(heard, "asked", 0));
+        doubts++;
+    }
+    if (left_out * 2 > written) {
+        json_append_text(run->caveats,
+                         "%lld of %lld tests that a model wrote were left out, since the implementations that agree "
+                         "fail them: tests and code read the request in different ways. Check which is meant.",
+                         left_out, written);
+        doubts++;
+    }
+    return doubts;
+}
+
 /* Evidence that is missing though the tests pass: each is a caveat, and makes the outcome "unproven". */
 static size_t find_gaps(struct run *run)
 {
@@ -162,14 +187,7 @@ static size_t find_gaps(struct run *run)
                          (long long)json_int_at(run->evidence, "green.skipped", 0));
         gaps++;
     }
-    const json_t *heard = json_object_get(run->evidence, "witnesses");
-    if (heard && !json_true_at(heard, "clear")) {
-        json_append_text(run->caveats,
-                         "Only %lld of %lld independent implementations behave like this one on inputs like those of "
-                         "the tests: the request can be read in several ways, or is hard. Read the code with care.",
-                         (long long)json_int_at(heard, "agree", 0), (long long)json_int_at(heard, "asked", 0));
-        gaps++;
-    }
+    gaps += find_doubts(run);
     if (json_object_get(run->scratch, "static_incomplete"))
         gaps++; /* the stage has said why */
     gaps += find_coverage_gap(run) + find_mutation_gap(run);
