@@ -88,11 +88,14 @@ struct language {
         struct yaml_texts patterns; /* globs that say a file is a test: test_*.py, *_test.py, conftest.py */
         char *function_prefix;      /* "test_" */
         char *header;               /* text at the top of a generated test file; view: module, symbols[] {name} */
-        char *check_example;        /* checks on a line each, as a model is asked to write them; view: errors */
         char *property_header;      /* imports that properties need */
         char *property_notes;       /* what these are made of, as a sentence without its end */
         char *property_example;     /* properties as a model is asked to write them */
-        char *check;                /* one check as a test function; view: name, documentation, lines[] */
+        /* A worked example of how a model is asked to write tests: a made-up function, and checks on a line each. */
+        char *worked_symbol;
+        char *worked_definition; /* with its documentation */
+        char *worked_answer;     /* view: errors */
+        char *check;             /* one check as a test function; view: name, documentation, lines[] */
         /* One test function each; view as example_render() makes it (example.h): name, setup[] and docs[] (lines),
          * call, expected, expected_text (a quoted literal), exception. */
         char *example_equal;

@@ -95,10 +95,16 @@ void models_set_hooks(struct models *models, void (*on_call)(void *context, cons
 int models_take_turns(struct models *models, const char *path, struct error *err);
 int64_t models_waited_ms(const struct models *models); /* in all, so far */
 
+/* A question and its answer, made up to show the form: told as an earlier turn of the talk. */
+struct model_exchange {
+    const char *ask, *answer;
+};
+
 struct model_request {
     enum model_role role;
     size_t step;        /* where on the route to begin; past its end means its last model */
     const char *system; /* stable text first: providers cache prefixes */
+    struct model_exchange worked; /* a worked example before the prompt; ask NULL: none */
     const char *prompt;
     const char *template_path, *template_digest;
     double temperature;      /* 0: greedy */

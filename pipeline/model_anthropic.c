@@ -11,11 +11,12 @@ static const char *tool_name(const struct model_request *request)
 
 static json_t *body(const struct model_entry *entry, const struct model_request *request)
 {
-    json_t *out = json_pack("{s:o, s:I, s:b, s:[{s:s, s:o}]}", "model", model_text(entry->config->model), "max_tokens",
-                            (json_int_t)model_max_tokens(entry, request), "stream", 1, "messages", "role", "user",
-                            "content", model_text(request->prompt));
+    json_t *talk = json_array();
+    json_t *out = json_pack("{s:o, s:I, s:b, s:o}", "model", model_text(entry->config->model), "max_tokens",
+                            (json_int_t)model_max_tokens(entry, request), "stream", 1, "messages", talk);
     if (!out)
         return NULL;
+    model_add_turns(talk, request);
     if (request->system && *request->system)
         json_object_set_new(out, "system",
                             json_pack("[{s:s, s:o, s:{s:s}}]", "type", "text", "text", model_text(request->system),

@@ -32,6 +32,20 @@ json_t *model_text(const char *text)
     return json_from_text(text ? text : "", text ? strlen(text) : 0);
 }
 
+static void add_turn(json_t *list, const char *role, const char *text)
+{
+    json_array_append_new(list, json_pack("{s:s, s:o}", "role", role, "content", model_text(text)));
+}
+
+void model_add_turns(json_t *list, const struct model_request *request)
+{
+    if (request->worked.ask) {
+        add_turn(list, "user", request->worked.ask);
+        add_turn(list, "assistant", request->worked.answer);
+    }
+    add_turn(list, "user", request->prompt);
+}
+
 int64_t model_tokens(const json_t *value, const char *path, int64_t fallback)
 {
     json_int_t count = json_int_at(value, path, fallback);

@@ -12,7 +12,8 @@ size_t model_estimate_tokens(const char *text)
 static size_t prompt_bytes(const struct model_request *request)
 {
     size_t schema = request->schema ? json_dumpb(request->schema, NULL, 0, JSON_COMPACT) : 0;
-    return strlen(request->prompt) + (request->system ? strlen(request->system) : 0) + schema;
+    size_t worked = request->worked.ask ? strlen(request->worked.ask) + strlen(request->worked.answer) : 0;
+    return strlen(request->prompt) + (request->system ? strlen(request->system) : 0) + worked + schema;
 }
 
 size_t model_prompt_tokens(const struct model_request *request)

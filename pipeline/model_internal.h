@@ -152,6 +152,8 @@ void model_quote_body(const struct models *models, const struct buf *body, const
 
 /* Helpers for providers. */
 json_t *model_text(const char *text); /* any bytes as a JSON string; NULL gives "" */
+/* Adds the turns of the talk: the worked example where there is one, then the prompt. */
+void model_add_turns(json_t *list, const struct model_request *request);
 void model_reply_version(struct model_reply *reply, const json_t *value);
 /* The count at a path, held between 0 and a thousand million: what a server says must not overflow a sum. */
 int64_t model_tokens(const json_t *value, const char *path, int64_t fallback);

@@ -9,7 +9,7 @@ static json_t *messages(const struct model_request *request)
     json_t *list = json_array();
     if (request->system && *request->system)
         json_array_append_new(list, json_pack("{s:s, s:o}", "role", "system", "content", model_text(request->system)));
-    json_array_append_new(list, json_pack("{s:s, s:o}", "role", "user", "content", model_text(request->prompt)));
+    model_add_turns(list, request);
     return list;
 }
 

@@ -68,7 +68,7 @@ struct pipeline {
     int64_t samples;  /* implementations that may be asked for before the tests are locked; 0: none */
     struct journal journal;
     const struct log *log;
-    int64_t seed; /* of the inputs that properties are tried on; 0: a fresh one for each run */
+    int64_t seed;     /* of the inputs that properties are tried on; 0: a fresh one for each run */
     int64_t stage_id; /* of the stage that runs now; set by pipeline_run */
 };
 

@@ -32,6 +32,7 @@ int stage_implement(struct pipeline *pipeline, struct run *run, struct stage_res
         json_auto_t *extra = json_pack("{s:s*}", "problem", *problem.message ? problem.message : NULL);
         struct stage_question question = {.role = ROLE_IMPLEMENT,
                                           .template_path = "prompts/implement.mustache",
+                                          .completes = true,
                                           .extra = extra,
                                           .temperature = i ? 0.4 : 0.0,
                                           .seed = i + 1,

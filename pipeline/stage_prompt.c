@@ -9,7 +9,7 @@
 #include "app/base/template.h"
 #include "pipeline/symbols.h"
 
-enum { MAX_REMARKS = 8, PROMPT_MAX = 512 * 1024 };
+enum { MAX_REMARKS = 8, PROMPT_MAX = 512 * 1024, SHORT_FILE = 4000 };
 
 /* ---- what it costs ---- */
 
@@ -144,14 +144,17 @@ static char *documented(const struct language *language, const struct spec *spec
                : NULL;
 }
 
-static void set_check_example(json_t *view, const struct language *language, const struct spec *spec)
+/* The file with the wanted definition at its end, as code models have seen it often; the definition alone where the
+ * file is long. A small model writes better code from this than from any description. */
+static void set_completion(json_t *view, const struct run *run, const char *documented)
 {
-    const char *form = language ? language->tests.check_example : NULL;
-    AUTO_BUF struct buf out = BUF_INIT(KiB(4));
-    json_auto_t *inner = json_pack("{s:b}", "errors", spec_speaks_of_errors(spec->text));
-    if (form && template_render((struct template_source){"check_example", form, strlen(form)}, TEMPLATE_PLAIN, inner,
-                                NULL, NULL, &out, NULL) == 0)
-        json_object_set_new(view, "check_example", json_string(buf_text(&out)));
+    const json_t *target = json_object_get(run->context, "target");
+    const char *text = json_text_at(target, "text", "");
+    bool within = run->spec.file && strlen(text) <= SHORT_FILE &&
+                  strcmp(json_text_at(target, "path", ""), run->spec.file) == 0;
+    AUTO_FREE char *whole = within ? text_format("%s\n\n%s", text + strspn(text, "\r\n"), documented) : NULL;
+    json_object_set_new(view, "completion", fenced_text(whole ? whole : documented));
+    json_object_set_new(view, "file_within", json_boolean(whole != NULL));
 }
 
 static void set_function(json_t *view, const struct run *run, const struct language *language)
@@ -168,10 +171,15 @@ static void set_function(json_t *view, const struct run *run, const struct langu
         json_object_set_new(view, "documented", fenced_text(text));
 }
 
+static const struct language *language_of(const struct pipeline *pipeline, const struct run *run)
+{
+    return run->spec.language ? languages_by_name(pipeline->languages, run->spec.language) : NULL;
+}
+
 json_t *stage_prompt_view(const struct pipeline *pipeline, const struct run *run)
 {
     const struct spec *spec = &run->spec;
-    const struct language *language = spec->language ? languages_by_name(pipeline->languages, spec->language) : NULL;
+    const struct language *language = language_of(pipeline, run);
     json_t *view =
         json_pack("{s:s, s:o, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:o, s:o, s:O, s:o, s:o}", "title",
                   spec->title, "spec", fenced_text(spec->text), "signature", spec->signature, "symbol", spec->symbol,
@@ -181,7 +189,7 @@ json_t *stage_prompt_view(const struct pipeline *pipeline, const struct run *run
                   "criteria", numbered(spec->criteria, spec->criteria_count), "examples", example_views(spec),
                   "context", run->context, "tests", file_views(run, FILE_TEST), "code", file_views(run, FILE_CODE));
     set_function(view, run, language);
-    set_check_example(view, language, spec);
+    json_object_set_new(view, "speaks_of_errors", json_boolean(spec_speaks_of_errors(spec->text)));
     json_object_set_new(view, "has_criteria", json_boolean(spec->criteria_count > 0));
     json_object_set_new(view, "has_examples", json_boolean(spec->example_count > 0));
     json_object_set_new(view, "has_pieces", json_boolean(json_array_size(json_object_get(run->context, "pieces")) > 0));
@@ -189,6 +197,26 @@ json_t *stage_prompt_view(const struct pipeline *pipeline, const struct run *run
 }
 
 /* ---- asking ---- */
+
+/* A worked example of the language, asked in the same words as the run's own question. Both texts are empty where there
+ * is none: what is asked for is more than a function, or the model answers by schema. */
+static int render_worked(const struct language *language, const json_t *view, struct buf *ask, struct buf *answer,
+                         struct error *err)
+{
+    if (!language || !language->tests.worked_answer || !language->tests.worked_definition ||
+        json_true_at(view, "structured") || !json_true_at(view, "is_function"))
+        return 0;
+    bool errors = json_true_at(view, "speaks_of_errors");
+    json_auto_t *own = json_pack("{s:s*, s:s, s:O*, s:o, s:b, s:b, s:b}", "symbol", language->tests.worked_symbol,
+                                 "language", language->name, "file", json_object_get(view, "file"), "documented",
+                                 fenced_text(language->tests.worked_definition), "has_examples", 1, "errors", errors,
+                                 "speaks_of_errors", errors);
+    const struct template_source form = {"worked_answer", language->tests.worked_answer,
+                                         strlen(language->tests.worked_answer)};
+    if (template_render_file("prompts/checks-worked.mustache", own, ask, err) < 0)
+        return -1;
+    return template_render(form, TEMPLATE_PLAIN, own, NULL, NULL, answer, err);
+}
 
 int stage_ask(struct pipeline *pipeline, struct run *run, const struct stage_question *question,
               struct model_answer *answer, struct error *err)
@@ -199,6 +227,9 @@ int stage_ask(struct pipeline *pipeline, struct run *run, const struct stage_que
     bool structured =
         question->schema && models_format(pipeline->models, question->role, question->step) == MODEL_JSON_SCHEMA;
     json_object_set_new(view, "structured", json_boolean(structured));
+    const char *documented = json_text_at(view, "documented.text", NULL);
+    if (documented && !structured && question->completes)
+        set_completion(view, run, documented);
     /* A small model does better with the definition alone, and copies tests that it is shown. */
     json_object_set_new(view, "show_tests", json_boolean(structured || !json_object_get(view, "documented")));
     json_object_set_new(view, "whole_request", json_boolean(structured || !json_object_get(view, "documented")));
@@ -207,12 +238,17 @@ int stage_ask(struct pipeline *pipeline, struct run *run, const struct stage_que
     const struct template_file *file = template_find(question->template_path);
     if (!file)
         return error_set(err, ERROR_INTERNAL, "there is no template %s", question->template_path);
+    AUTO_BUF struct buf worked = BUF_INIT(KiB(16));
+    AUTO_BUF struct buf worked_answer = BUF_INIT(KiB(16));
+    if (question->worked && render_worked(language_of(pipeline, run), view, &worked, &worked_answer, err) < 0)
+        return error_wrap(err, "the worked example");
     if (template_render_file("prompts/system.mustache", view, &system, err) < 0 ||
         template_render_file(question->template_path, view, &prompt, err) < 0)
         return -1;
     struct model_request request = {.role = question->role,
                                     .step = question->step,
                                     .system = buf_text(&system),
+                                    .worked = {worked.len ? buf_text(&worked) : NULL, buf_text(&worked_answer)},
                                     .prompt = buf_text(&prompt),
                                     .template_path = question->template_path,
                                     .template_digest = file->digest,

@@ -115,6 +115,7 @@ static int ask(struct pipeline *pipeline, struct run *run, const struct plan *pl
     struct stage_question question = {.role = ROLE_REPAIR,
                                       .step = plan->step,
                                       .template_path = plan->template_path,
+                                      .completes = plan->how == RESAMPLE,
                                       .extra = extra,
                                       .temperature = plan->temperature,
                                       .seed = 10 + run->round,

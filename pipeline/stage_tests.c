@@ -18,7 +18,7 @@
 #include "pipeline/testfile_names.h"
 
 /* Tests that are taken of one answer, and the tokens that they may need: small models go on and on. */
-enum { ASKS = 2, MAX_WRITTEN = 8, FIRST_TOKENS = 700, MAX_FILE = 512 * 1024 };
+enum { ASKS = 2, MAX_WRITTEN = 8, FIRST_TOKENS = 400, MAX_FILE = 512 * 1024 };
 
 /* Tests that were tried and left out, and why; shown as caveats. */
 struct sieve {
@@ -73,9 +73,10 @@ static int ask(struct pipeline *pipeline, struct run *run, int ask_number, const
                                       .step = (size_t)ask_number,
                                       .template_path = "prompts/tests.mustache",
                                       .extra = extra,
+                                      .worked = true,
                                       .temperature = ask_number ? 0.6 : 0.0,
                                       .seed = ask_number + 1,
-                                      .max_tokens = ask_number ? 0 : FIRST_TOKENS,
+                                      .max_tokens = (1 + ask_number) * FIRST_TOKENS,
                                       .schema = schema,
                                       .schema_name = "tests"};
     struct model_answer answer = {0};

@@ -33,6 +33,7 @@ struct hearing {
     bool *trusted;
     struct witness witnesses[AGREEMENT_MAX_WITNESSES];
     size_t count;
+    const char *why; /* nobody else was asked */
 };
 
 static void hearing_release(struct hearing *hearing)
@@ -171,6 +172,7 @@ static int call_witness(struct pipeline *pipeline, struct run *run, struct heari
         json_auto_t *extra = json_pack("{s:[], s:s*}", "tests", "problem", *problem.message ? problem.message : NULL);
         struct stage_question question = {.role = ROLE_IMPLEMENT,
                                           .template_path = "prompts/implement.mustache",
+                                          .completes = true,
                                           .extra = extra,
                                           .temperature = hearing->count || tries ? 0.8 : 0.0,
                                           .seed = 100 + 2 * (int)hearing->count + tries,
@@ -241,15 +243,19 @@ static size_t count_seen(const struct hearing *hearing)
     return hearing->count ? json_array_size(hearing->witnesses[0].seen) : 0;
 }
 
-/* Two who pass every test and behave alike, three who agree and keep the examples, with nobody who keeps them and
- * disagrees: nothing is left to ask. Where only the tests can be seen, one who passes them all does. */
-static bool is_settled(const struct hearing *hearing, const struct agreement *agreement)
+/* Why nobody else need be asked, or NULL: nobody who keeps the examples disagrees, and there are two who pass every
+ * test and behave alike, or three who agree; where only the tests can be seen, one who passes them all. */
+static const char *is_settled(const struct hearing *hearing, const struct agreement *agreement)
 {
     size_t passed = agreement->trusted_passed + agreement->others_passed;
     bool all = passed == json_array_size(hearing->tests);
     if (!hearing->count || agreement->rivals || agreement->trusted_passed < count_trusted(hearing))
-        return false;
-    return agreement->members >= 3 || (all && (agreement->members == 2 || !count_seen(hearing)));
+        return NULL;
+    if (agreement->members >= 3)
+        return "three behave alike";
+    if (all && agreement->members == 2)
+        return "two pass every test and behave alike";
+    return all && !count_seen(hearing) ? "one passes every test" : NULL;
 }
 
 static bool behaves_like(const struct hearing *hearing, size_t a, size_t b)
@@ -344,13 +350,14 @@ static void testify(struct run *run, const struct hearing *hearing, const struct
 {
     bool clear = agreement_is_clear(agreement, hearing->count) || !count_seen(hearing) || hearing->count == 1;
     size_t passed = agreement->trusted_passed + agreement->others_passed;
-    json_object_set_new(
-        run->evidence, "witnesses",
-        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:O}", "asked", (json_int_t)hearing->count, "agree",
-                  (json_int_t)agreement->members, "rivals", (json_int_t)agreement->rivals, "observed",
-                  (json_int_t)count_seen(hearing), "examples", (json_int_t)count_trusted(hearing), "examples_passed",
-                  (json_int_t)agreement->trusted_passed, "tests", (json_int_t)json_array_size(hearing->tests),
-                  "tests_passed", (json_int_t)passed, "clear", clear, "left_out", dropped));
+    json_object_set_new(run->evidence, "witnesses",
+                        json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:O}", "asked",
+                                  (json_int_t)hearing->count, "why", hearing->why, "agree",
+                                  (json_int_t)agreement->members, "rivals", (json_int_t)agreement->rivals, "observed",
+                                  (json_int_t)count_seen(hearing), "examples", (json_int_t)count_trusted(hearing),
+                                  "examples_passed", (json_int_t)agreement->trusted_passed, "tests",
+                                  (json_int_t)json_array_size(hearing->tests), "tests_passed", (json_int_t)passed,
+                                  "clear", clear, "left_out", dropped));
 }
 
 static int lock(struct pipeline *pipeline, struct run *run, const struct testfile *file, struct error *err)
@@ -375,22 +382,27 @@ static int hear_all(struct pipeline *pipeline, struct run *run, struct hearing *
 {
     struct record record;
     int64_t most = pipeline_uses(pipeline, MEAN_WITNESSES) ? pipeline->samples : 0, unusable = 0;
-    for (int64_t i = 0; i < most && unusable < MAX_UNUSABLE && !is_settled(hearing, agreement); i++) {
+    hearing->why = NULL;
+    for (int64_t i = 0; i < most && !hearing->why; i++) {
         size_t before = hearing->count;
         struct error failure = {0};
         if (call_witness(pipeline, run, hearing, &failure) < 0) {
+            hearing->why = "the money ends";
             if (failure.code == ERROR_BUDGET && before)
                 break;
             if (err)
                 *err = failure;
             return -1;
         }
-        unusable += hearing->count == before;
-        if (hearing->count == before)
-            continue;
-        struct agreement_view view = view_of(hearing, &record);
-        *agreement = agreement_find(&view);
+        if (hearing->count > before) {
+            struct agreement_view view = view_of(hearing, &record);
+            *agreement = agreement_find(&view);
+            hearing->why = is_settled(hearing, agreement);
+        } else if (++unusable == MAX_UNUSABLE) {
+            hearing->why = "the model gives no usable code";
+        }
     }
+    hearing->why = hearing->why ? hearing->why : "no more samples may be asked for";
     return 0;
 }
 
@@ -420,8 +432,8 @@ int stage_witness(struct pipeline *pipeline, struct run *run, struct stage_resul
         hear(pipeline, run, &hearing, &agreement, err) == 0 && lock(pipeline, run, &hearing.file, err) == 0) {
         size_t tests = json_array_size(hearing.tests), kept = hearing.file.trusted_count + hearing.file.test_count;
         status = hearing.count ? stage_end(result, VERDICT_PASSED,
-                                           "%zu tests locked, %zu left out; %zu of %zu implementations agree", kept,
-                                           tests - kept, agreement.members, hearing.count)
+                                           "%zu tests locked, %zu left out; %zu of %zu implementations agree (%s)",
+                                           kept, tests - kept, agreement.members, hearing.count, hearing.why)
                                : stage_end(result, VERDICT_PASSED, "%zu tests locked", kept);
     }
     hearing_release(&hearing);

@@ -36,6 +36,27 @@ static void test_anthropic_gets_a_message_with_a_cached_system_prompt(void **sta
                       "[{\"role\":\"user\",\"content\":\"Write \\\"f\\\".\\n\"}]}");
 }
 
+static void test_a_worked_example_is_told_as_an_earlier_turn(void **state)
+{
+    (void)state;
+    static const char anthropic[] =
+        ANTHROPIC_START ANTHROPIC_BLOCK("text", "text_delta", "text", "Hi") ANTHROPIC_END("end_turn");
+    for (int i = 0; i < 2; i++) {
+        const struct step script[] = {{.body = i ? anthropic : OPENAI_HELLO}};
+        WORLD(world, i ? MODEL_ANTHROPIC : MODEL_OPENAI, script);
+        ANSWER answer = {0};
+        struct model_request request = a_request();
+        request.system = NULL;
+        request.worked = (struct model_exchange){"Write \"g\".", "def g(): pass"};
+        world_open(&world);
+        assert_int_equal(models_ask(world.models, &request, &answer, NULL), 0);
+        json_auto_t *body = request_body(&world.servers[0], 0, NULL);
+        assert_json(json_object_get(body, "messages"),
+                    "[{\"role\":\"user\",\"content\":\"Write \\\"g\\\".\"},{\"role\":\"assistant\",\"content\":"
+                    "\"def g(): pass\"},{\"role\":\"user\",\"content\":\"Write \\\"f\\\".\\n\"}]");
+    }
+}
+
 static void test_no_key_no_seed_and_no_system_prompt_are_not_sent(void **state)
 {
     (void)state;
@@ -348,6 +369,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_openai_gets_a_streamed_chat_completion_request),
         cmocka_unit_test(test_anthropic_gets_a_message_with_a_cached_system_prompt),
+        cmocka_unit_test(test_a_worked_example_is_told_as_an_earlier_turn),
         cmocka_unit_test(test_no_key_no_seed_and_no_system_prompt_are_not_sent),
         cmocka_unit_test(test_openai_holds_an_answer_to_a_schema_in_the_schemas_order),
         cmocka_unit_test(test_anthropic_holds_an_answer_to_a_schema_by_a_forced_tool),
