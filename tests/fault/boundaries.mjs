@@ -3,7 +3,7 @@
 // One job dies at its commits 1, 5, 9 …, the next at 2, 6, 10 …: `gap` jobs are as many whole runs. A gap below four makes
 // no progress: a stage that begins, asks a model twice and dies before its end begins again.
 import { parseArgs } from 'node:util';
-import { until, wait, world } from '../flow/harness.mjs';
+import { PATIENCE, until, wait, world } from '../flow/harness.mjs';
 import { atRest, audit, rows } from './audit.mjs';
 import { Crasher } from './crash.mjs';
 
@@ -18,9 +18,9 @@ export async function crashableWorld(t, options = {}) {
 
 const ATTEMPTS = 18; // a job that was started twenty times is given up
 
-function whereDied(w) {
+async function whereDied(w) {
     const at = w.crasher.log().at(-1);
-    const [stage] = rows(w, 'SELECT stage, status FROM stage ORDER BY id DESC LIMIT 1');
+    const [stage] = await rows(w, 'SELECT stage, status FROM stage ORDER BY id DESC LIMIT 1');
     return `${at.role}: ${at.end} ${at.statement}${stage && at.role === 'job' ? ` (${stage.stage} ${stage.status})` : ''}`;
 }
 
@@ -32,13 +32,13 @@ export async function dieThroughOneJob(w, { role = 'job', first = 0, gap = 4, af
     plan(first);
     w.crasher.forget();
     const issue = w.ask({ title: `Slugs, wish ${w.repo.nextNumber}` });
-    const over = () => rows(w, `SELECT state FROM job WHERE number = ${issue.number} AND state = 'done'`).length > 0;
+    const over = async () => (await rows(w, `SELECT state FROM job WHERE number = ${issue.number} AND state = 'done'`)).length > 0;
     for (;;) {
         const { pid } = w.assay.child;
-        await until('it dies, or the job has ended', () => has(pid) || over(), 150_000);
+        await until('it dies, or the job has ended', async () => has(pid) || (await wait(200), await over()), 5 * PATIENCE);
         await wait(300); // what was about to die after the end
         if (!has(pid)) break;
-        places.push(whereDied(w));
+        places.push(await whereDied(w));
         await w.assay.killAll();
         await w.assay.start();
         plan(places.length < most ? gap - 1 : -1);

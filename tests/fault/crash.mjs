@@ -1,6 +1,6 @@
 // Crashes at a chosen commit of the SQLite store: crash.c preloaded into Assay's processes, told by a small file.
 import { execFileSync } from 'node:child_process';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { root } from '../flow/harness.mjs';
@@ -10,8 +10,9 @@ const source = fileURLToPath(new URL('crash.c', import.meta.url));
 /** The name of a statement of templates/sql/sqlite, by its text as the store prepares it. */
 function statementNames() {
     const names = new Map();
-    for (const file of ['deliveries', 'jobs', 'journal', 'effects', 'catch_up']) {
-        const sql = readFileSync(join(root, 'templates/sql/sqlite', `${file}.sql`), 'utf8');
+    const folder = join(root, 'templates/sql/sqlite');
+    for (const file of readdirSync(folder).filter((name) => name.endsWith('.sql'))) {
+        const sql = readFileSync(join(folder, file), 'utf8');
         for (const part of sql.split(/^-- name: /m).slice(1)) {
             const [, name, text] = /^(\S+)([^]*)$/.exec(part);
             names.set(text.trim().replace(/\s+/g, ' ').split(' ;')[0].slice(0, 60), name);

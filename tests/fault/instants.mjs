@@ -20,7 +20,11 @@ const [instants, seed, perRound, gap] = [values.instants, values.seed, values.ro
 const last = [];
 const w = await world({ after: (deed) => last.push(deed) }, {
     lenient: true, // audit() looks at what the fakes complain about
-    config: { workers: 2, catch_up: { deliveries: '2s' } },
+    config: ({ models }) => ({
+        workers: 2,
+        catch_up: { deliveries: '2s' },
+        models: models.map((one) => ({ ...one, stall: '60s' })), // the fakes share the machine with what dies
+    }),
 });
 const roll = dice(seed);
 const ledger = newLedger();

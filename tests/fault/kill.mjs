@@ -86,9 +86,9 @@ const ROLES = ['everything', 'everything', 'receiver', 'dispatch', 'work', 'job'
  *  world, with one database. `gap`: seconds between them, in the mean. `ledger`: {issues, helps, died, killed}. */
 export async function round(w, roll, instants, ledger, gap = 0.75) {
     const issues = [];
-    const open = () => rows(w, "SELECT id FROM job WHERE state IN ('queued', 'running')").length;
+    const open = async () => (await rows(w, "SELECT id FROM job WHERE state IN ('queued', 'running')")).length;
     for (let i = 0; i < instants; i++) {
-        if (issues.length < 2 || open() < 2) issues.push(w.ask({ title: `Slugs, wish ${w.repo.nextNumber}` }));
+        if (issues.length < 2 || (await open()) < 2) issues.push(w.ask({ title: `Slugs, wish ${w.repo.nextNumber}` }));
         if (roll() < 0.3) {
             const issue = pick(roll, issues);
             w.gh.addComment(w.repo, issue, '/help', 'mia');
