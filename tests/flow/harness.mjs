@@ -248,7 +248,7 @@ function configOf({ gh, model, port, folder, token, more }) {
         kind: 'openai',
         base_url: `${model.url}/v1`,
         model: name,
-        stall: `${Math.max(3, PATIENCE / 30_000)}s`,
+        stall: `${Math.max(3, Math.round(PATIENCE / 30_000))}s`,
     }));
     const config = {
         server: { listen: `127.0.0.1:${port}` },
