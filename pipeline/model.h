@@ -102,8 +102,8 @@ struct model_exchange {
 
 struct model_request {
     enum model_role role;
-    size_t step;        /* where on the route to begin; past its end means its last model */
-    const char *system; /* stable text first: providers cache prefixes */
+    size_t step;                  /* where on the route to begin; past its end means its last model */
+    const char *system;           /* stable text first: providers cache prefixes */
     struct model_exchange worked; /* a worked example before the prompt; ask NULL: none */
     const char *prompt;
     const char *template_path, *template_digest;

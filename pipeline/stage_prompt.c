@@ -150,8 +150,8 @@ static void set_completion(json_t *view, const struct run *run, const char *docu
 {
     const json_t *target = json_object_get(run->context, "target");
     const char *text = json_text_at(target, "text", "");
-    bool within = run->spec.file && strlen(text) <= SHORT_FILE &&
-                  strcmp(json_text_at(target, "path", ""), run->spec.file) == 0;
+    bool within =
+        run->spec.file && strlen(text) <= SHORT_FILE && strcmp(json_text_at(target, "path", ""), run->spec.file) == 0;
     AUTO_FREE char *whole = within ? text_format("%s\n\n%s", text + strspn(text, "\r\n"), documented) : NULL;
     json_object_set_new(view, "completion", fenced_text(whole ? whole : documented));
     json_object_set_new(view, "file_within", json_boolean(whole != NULL));
