@@ -73,9 +73,9 @@ test('no delivery was ever made: labels and commands are found in the repository
     const { request } = JSON.parse((await w.assay.command('show', String(job.id), '--json')).out);
     assert.deepEqual([request.trigger, request.requester], ['label', 'mia']);
     assert.match(request.text_as_of, /^2\d\d\d-/);
-    await until('eve is told', () => w.said(refused).length === 1, 20_000);
+    await until('eve is told', () => w.said(refused).length === 1);
     assert.match(w.said(refused)[0], /eve/);
-    await until('/status is answered', () => w.said(plain).length === 2, 20_000);
+    await until('/status is answered', () => w.said(plain).length === 2);
     assert.equal(w.said(taken).length, 0);
     assert.equal((await w.assay.jobs()).length, 1);
     assert.equal(asked(w), 0);
