@@ -1,7 +1,7 @@
 // A GitHub that stumbles at every kind of request: whatever it answers, one job ends in one pull request.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { audit } from '../fault/audit.mjs';
+import { atRest, audit } from '../fault/audit.mjs';
 import { cannotRun, PATIENCE, world } from './harness.mjs';
 
 const options = { skip: cannotRun, timeout: Math.max(300_000, 5 * PATIENCE) };
@@ -61,5 +61,6 @@ for (const [what, faults] of [
         const issue = w.ask();
         await w.pull();
         for (const one of set) assert.equal(one.hits, 1, String(one.match));
+        await atRest(w);
         assert.deepEqual(await audit(w, [issue]), []);
     });
