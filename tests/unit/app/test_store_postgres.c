@@ -96,7 +96,9 @@ _Noreturn static void write_for_ever(const char *url, int out)
 {
     struct error err = {0};
     struct store *store = store_open(url, &err);
-    for (int i = 0; store; i++) {
+    if (!store)
+        _exit(1);
+    for (int i = 0;; i++) {
         char id[32];
         bool fresh = false;
         snprintf(id, sizeof id, "%d-%d", (int)getpid(), i);
@@ -109,7 +111,6 @@ _Noreturn static void write_for_ever(const char *url, int out)
             _exit(1);
         }
     }
-    _exit(1);
 }
 
 static void what_was_acknowledged_survives_a_killed_server(void **state)
@@ -279,7 +280,6 @@ static void a_database_that_is_not_ours_is_refused_and_left_alone(void **state)
     postgres_sql(foreign, "CREATE TABLE bookmarks (url text)");
     postgres_sql(newer, "UPDATE assay_schema SET version = 999");
     AUTO_FREE char *missing = text_format("postgresql://assay:hunter2@/nowhere%s", strchr(server.url, '?'));
-    AUTO_FREE char *nobody = text_format("postgresql://hunter2@/assay%s", strchr(server.url, '?'));
     const struct {
         const char *url, *says;
         enum error_code code;
