@@ -6,6 +6,36 @@
 
 #include "app/base/json.h"
 
+enum { MAX_TOKENS = 400 }; /* of a model's answer */
+
+int later_ask(struct pipeline *pipeline, struct run *run, const struct later_question *asked, struct testfile *file,
+              char **author, struct error *err)
+{
+    json_auto_t *schema = stage_tests_schema();
+    struct stage_question question = {.role = ROLE_TESTS,
+                                      .template_path = asked->template_path,
+                                      .extra = asked->extra,
+                                      .seed = asked->seed,
+                                      .max_tokens = MAX_TOKENS,
+                                      .schema = schema,
+                                      .schema_name = "tests"};
+    struct model_answer answer = {0};
+    struct error failure = {0};
+    if (stage_ask(pipeline, run, &question, &answer, &failure) < 0) {
+        if (failure.code == ERROR_BUDGET)
+            return 0;
+        *err = failure;
+        return -1;
+    }
+    AUTO_FREE char *code = stage_tests_code(file->language, answer.text, &failure);
+    AUTO_FREE char *whole = code ? text_format("%s\n%s", asked->header ? asked->header : "", code) : NULL;
+    if (whole)
+        testfile_add(file, whole, asked->most, &failure);
+    *author = strdup(answer.name);
+    model_answer_release(&answer);
+    return 0;
+}
+
 int later_count(struct pipeline *pipeline, const struct run *run, int layers, const struct testfile *file,
                 struct change_file *files, size_t count, json_t *passes, struct error *err)
 {

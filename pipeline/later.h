@@ -11,6 +11,19 @@
 #include "pipeline/stage.h"
 #include "pipeline/testfile.h"
 
+struct later_question {
+    const char *template_path;
+    const json_t *extra; /* added to the prompt's view */
+    const char *header;  /* goes before what the model writes, such as imports; NULL: nothing */
+    int64_t seed;
+    size_t most; /* tests that are taken */
+};
+
+/* What the tests' model writes goes into `file`; nothing when there is no money left or nothing that can be used.
+ * *author: heap, the model's name, when it has answered. */
+int later_ask(struct pipeline *pipeline, struct run *run, const struct later_question *asked, struct testfile *file,
+              char **author, struct error *err);
+
 /* Adds one to the count of each test (name → number) that passes with `files` and the test file on top of `layers`;
  * `files` has room for one more. */
 int later_count(struct pipeline *pipeline, const struct run *run, int layers, const struct testfile *file,

@@ -9,7 +9,7 @@
 #include "pipeline/later.h"
 #include "pipeline/testfile.h"
 
-enum { MAX_SHOWN = 5, MAX_WRITTEN = 8, MAX_TOKENS = 400 };
+enum { MAX_SHOWN = 5, MAX_WRITTEN = 8 };
 
 static json_t *survivors_of(const json_t *mutants, bool all)
 {
@@ -23,32 +23,15 @@ static json_t *survivors_of(const json_t *mutants, bool all)
     return out;
 }
 
-/* What the model writes goes into `file`; nothing when it has no money left or writes nothing that can be used. */
 static int ask(struct pipeline *pipeline, struct run *run, const json_t *mutants, struct testfile *file, char **author,
                struct error *err)
 {
-    json_auto_t *survivors = survivors_of(mutants, false), *schema = stage_tests_schema();
+    json_auto_t *survivors = survivors_of(mutants, false);
     json_auto_t *extra = json_pack("{s:O}", "survivors", survivors);
-    struct stage_question question = {.role = ROLE_TESTS,
-                                      .template_path = "prompts/survivors.mustache",
-                                      .extra = extra,
-                                      .seed = 50,
-                                      .max_tokens = MAX_TOKENS,
-                                      .schema = schema,
-                                      .schema_name = "tests"};
-    struct model_answer answer = {0};
-    struct error failure = {0};
-    if (stage_ask(pipeline, run, &question, &answer, &failure) < 0) {
-        if (failure.code == ERROR_BUDGET)
-            return 0;
-        *err = failure;
+    struct later_question question = {
+        .template_path = "prompts/survivors.mustache", .extra = extra, .seed = 50, .most = MAX_WRITTEN};
+    if (later_ask(pipeline, run, &question, file, author, err) < 0)
         return error_wrap(err, "ask for tests that find mutants");
-    }
-    AUTO_FREE char *code = stage_tests_code(file->language, answer.text, &failure);
-    if (code)
-        testfile_add(file, code, MAX_WRITTEN, &failure);
-    *author = strdup(answer.name);
-    model_answer_release(&answer);
     return 0;
 }
 

@@ -14,15 +14,7 @@
 #include "app/base/json.h"
 #include "pipeline/later.h"
 
-enum {
-    MAX_WRITTEN = 3,
-    MAX_TOKENS = 400,
-    EXAMPLES = 100,
-    SECONDS = 30,
-    TIMEOUT_MS = 100 * 1000,
-    MIN_WITNESSES = 2,
-    ENOUGH_TESTS = 3
-};
+enum { MAX_WRITTEN = 3, EXAMPLES = 100, SECONDS = 30, TIMEOUT_MS = 100 * 1000, MIN_WITNESSES = 2, ENOUGH_TESTS = 3 };
 
 /* ---- writing them ---- */
 
@@ -34,33 +26,17 @@ static int fresh_seed(void)
     return (int)(seed % 1000000000u);
 }
 
-/* What the model writes goes into `file`; nothing when there is no money left or nothing that can be used. */
 static int ask(struct pipeline *pipeline, struct run *run, struct testfile *file, char **author, struct error *err)
 {
-    json_auto_t *schema = stage_tests_schema();
     json_auto_t *extra = json_pack("{s:s*, s:s}", "property_notes", file->language->tests.property_notes,
                                    "property_example", file->language->tests.property_example);
-    struct stage_question question = {.role = ROLE_TESTS,
-                                      .template_path = "prompts/properties.mustache",
+    struct later_question question = {.template_path = "prompts/properties.mustache",
                                       .extra = extra,
+                                      .header = file->language->tests.property_header,
                                       .seed = 60,
-                                      .max_tokens = MAX_TOKENS,
-                                      .schema = schema,
-                                      .schema_name = "tests"};
-    struct model_answer answer = {0};
-    struct error failure = {0};
-    if (stage_ask(pipeline, run, &question, &answer, &failure) < 0) {
-        if (failure.code == ERROR_BUDGET)
-            return 0;
-        *err = failure;
+                                      .most = MAX_WRITTEN};
+    if (later_ask(pipeline, run, &question, file, author, err) < 0)
         return error_wrap(err, "ask for properties");
-    }
-    AUTO_FREE char *code = stage_tests_code(file->language, answer.text, &failure);
-    AUTO_FREE char *whole = code ? text_format("%s\n%s", file->language->tests.property_header, code) : NULL;
-    if (whole)
-        testfile_add(file, whole, MAX_WRITTEN, &failure);
-    *author = strdup(answer.name);
-    model_answer_release(&answer);
     return 0;
 }
 
