@@ -226,7 +226,8 @@ static int publish_patiently(struct attempt *attempt, const struct run *run, str
         struct error failure = {0};
         if (publish_outcome(attempt, run, &failure) == 0)
             return 0;
-        bool again = failure.retryable && failure.code != ERROR_STORE && i < sizeof pauses_ms / sizeof pauses_ms[0] &&
+        bool is_ours = failure.code == ERROR_STORE || failure.code == ERROR_FULL;
+        bool again = failure.retryable && !is_ours && i < sizeof pauses_ms / sizeof pauses_ms[0] &&
                      failure.retry_after_ms <= pauses_ms[i];
         if (!again || stop_wait(&attempt->stop, pauses_ms[i]))
             return *err = failure, -1;

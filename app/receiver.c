@@ -16,6 +16,7 @@
 
 enum {
     TICK_MS = 250,          /* how often deadlines are looked at */
+    PING_MS = 1000,         /* GET /readyz writes to the store at most this often, as long as that goes well */
     IDLE_S = 15,            /* libmicrohttpd's own limit: no byte for so long */
     STOP_MS = 5000,         /* for open requests when we are to stop */
     HEADERS_MAX = 64 * 1024 /* of one request, and libmicrohttpd's read buffer */
@@ -41,6 +42,7 @@ struct receiver {
     size_t in_flight; /* bytes of bodies in memory */
     struct request *batch[BATCH_MAX];
     size_t batch_count;
+    int64_t ready_until_ms; /* monotonic: the store need not be asked before */
 };
 
 /* What a request is answered with when something is wrong with it. */
@@ -57,7 +59,7 @@ struct request {
     struct buf body;
     size_t received;                   /* kept or thrown away */
     struct MHD_Connection *connection; /* suspended while its delivery is in the batch */
-    enum { NOT_STORED, STORED, WAS_HERE } stored;
+    enum { NOT_STORED, NO_ROOM, STORED, WAS_HERE } stored;
 };
 
 static const struct refusal too_large = {413, "the body is larger than 25 MiB, the most that GitHub sends", NULL, NULL};
@@ -65,6 +67,8 @@ static const struct refusal too_busy = {503, "too many deliveries at once; deliv
                                         "30"};
 static const struct refusal not_stored = {503, "the database cannot be written to now; deliver it again later",
                                           "Retry-After", "30"};
+static const struct refusal no_room = {503, "the disk of the database is full; deliver it again later", "Retry-After",
+                                       "30"};
 
 /* ---- answers ---- */
 
@@ -264,6 +268,9 @@ static void store_batch(struct receiver *receiver, const struct delivery *delive
         return;
     }
     log_error(receiver->log, "%zu deliveries: %s", count, err.message);
+    receiver->ready_until_ms = 0;
+    for (size_t i = 0; i < count; i++)
+        requests[i]->stored = err.code == ERROR_FULL ? NO_ROOM : NOT_STORED;
     for (size_t i = 0; count > 1 && !err.retryable && i < count; i++)
         store_batch(receiver, &deliveries[i], &requests[i], 1);
 }
@@ -296,13 +303,27 @@ static enum MHD_Result join_batch(struct receiver *receiver, struct MHD_Connecti
 
 static enum MHD_Result acknowledge(struct MHD_Connection *connection, const struct request *request)
 {
-    if (request->stored == NOT_STORED)
-        return refuse(connection, &not_stored);
+    if (request->stored == NOT_STORED || request->stored == NO_ROOM)
+        return refuse(connection, request->stored == NO_ROOM ? &no_room : &not_stored);
     json_auto_t *body =
         json_pack("{s:s, s:s}", "status", "accepted", "delivery", header_of(connection, "X-GitHub-Delivery"));
     if (body && request->stored == WAS_HERE)
         json_object_set_new(body, "duplicate", json_true());
     return answer(connection, 202, body, NULL, NULL);
+}
+
+/* NULL when deliveries can be stored now. It costs a sync, so whoever asks often gets the last good answer. */
+static const struct refusal *check_store(struct receiver *receiver)
+{
+    struct error err = {0};
+    if (clock_monotonic_ms() < receiver->ready_until_ms)
+        return NULL;
+    if (store_ping(receiver->store, &err) < 0) {
+        log_error(receiver->log, "not ready: %s", err.message);
+        return err.code == ERROR_FULL ? &no_room : &not_stored;
+    }
+    receiver->ready_until_ms = clock_monotonic_ms() + PING_MS;
+    return NULL;
 }
 
 /* ---- the whole request ---- */
@@ -324,13 +345,9 @@ static enum MHD_Result finish(struct receiver *receiver, struct MHD_Connection *
                                       NULL, NULL};
         return refuse(connection, &wrong);
     }
-    struct error err = {0};
-    if (request->asks_store && store_ping(receiver->store, &err) < 0) {
-        log_error(receiver->log, "not ready: %s", err.message);
-        return refuse(connection, &not_stored);
-    }
+    const struct refusal *unready = request->asks_store ? check_store(receiver) : NULL;
     json_auto_t *body = json_pack("{s:s}", "status", request->asks_store ? "ready" : "ok");
-    return answer(connection, 200, body, NULL, NULL);
+    return unready ? refuse(connection, unready) : answer(connection, 200, body, NULL, NULL);
 }
 
 /* ---- libmicrohttpd's callbacks ---- */

@@ -3,7 +3,7 @@
  * `struct store` is opaque; the back end sits behind a vtable (app/store_sqlite.c, app/store_postgres.c), the SQL in
  * templates/sql/<backend>/. One connection for each process, one thread at a time. Times are wall-clock ms. All
  * returned structs are owned by the caller and freed with their release function. A store that cannot write is
- * ERROR_STORE, retryable when busy or full.
+ * ERROR_STORE, retryable when busy; ERROR_FULL when its disk has no room left.
  */
 #ifndef APP_STORE_H
 #define APP_STORE_H
@@ -39,7 +39,7 @@ struct store_needs {
 int store_needs(const struct store *store, struct store_needs *out, struct error *err);
 void store_needs_release(struct store_needs *needs);
 
-/* The database answers and can be written to now (its write lock was had and given back). */
+/* The database answers and takes a delivery now: one was written, synced and never seen by anybody. */
 int store_ping(struct store *store, struct error *err);
 
 /* A copy of everything as of now, while others go on; checked, and complete once a file of this name exists. The file

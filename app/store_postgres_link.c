@@ -60,7 +60,7 @@ static const struct {
     {"3D000", ERROR_CONFIG, false, "create it: createdb --owner=USER NAME"},
     {"40", ERROR_STORE, true, NULL}, /* serialisation, deadlock */
     {"42501", ERROR_CONFIG, false, "let Assay's user own the database (ALTER DATABASE … OWNER TO …)"},
-    {"53100", ERROR_STORE, true, "no room left on the server's disk; make room there"},
+    {"53100", ERROR_FULL, true, "no room left on the server's disk; make room there"},
     {"53", ERROR_STORE, true, NULL},
     {"54", ERROR_LIMIT, false, NULL},
     {"55P03", ERROR_STORE, true, "another process kept a lock; try again"},

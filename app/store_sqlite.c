@@ -32,7 +32,7 @@ int sqlite_failed(const struct store *store, int code, struct error *err)
     sqlite3 *db = db_of(store);
     const char *path = path_of(store);
     if (is_full(db, code)) {
-        error_set(err, ERROR_STORE, "database %s: no room left on the disk; make room there", path);
+        error_set(err, ERROR_FULL, "database %s: no room left on the disk; make room there", path);
         return error_retry(err, 0);
     }
     switch (code & 0xff) {

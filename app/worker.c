@@ -32,6 +32,7 @@ enum {
     CANCEL_GRACE_MS = 800, /* the same when a person has asked: two seconds for all of it, from their word */
     DRAIN_MS = 3 * 1000,   /* how long a running job may go on when the worker is stopped: it loses one stage at most */
     DRAIN_GRACE_MS = 6 * 1000,
+    SETTLE_MS = 2 * 1000, /* between two tries to note what becomes of a job */
     BURY_MS = 3 * 60 * 1000,
     BURIALS_MAX = 3, /* tries */
 };
@@ -48,6 +49,7 @@ struct slot {
     struct worker_verdict verdict;
     int burials;                            /* how often its end was to be told on the forge */
     int64_t started_ms, extend_ms, kill_ms; /* monotonic: when it began, when each is due; 0: never */
+    int64_t settle_ms;                      /* not before: what becomes of it could not be noted */
 };
 
 struct worker {
@@ -229,8 +231,12 @@ static void settle(struct worker *worker, struct slot *slot)
     }
     if (status == 0)
         status = slot->burials ? bury(worker, slot, &err) : carry_on(worker, slot, &err);
-    if (status < 0) /* and again at the next tick */
-        log_error(&worker->log, "%s", err.message);
+    if (status == 0)
+        return;
+    slot->settle_ms = clock_monotonic_ms() + SETTLE_MS;
+    log_error(&worker->log, "what becomes of job %lld cannot be noted: %s", (long long)slot->job, err.message);
+    if (worker->drain_ms && slot->settle_ms > worker->drain_ms) /* whoever starts next finds it running */
+        free_slot(worker, slot);
 }
 
 /* ---- watching over a process ---- */
@@ -285,7 +291,7 @@ static void attend(struct worker *worker, struct slot *slot)
     store_fence_claim(worker->store, slot->job, slot->fence); /* we may have stood still for longer than the lease */
     if (slot->pid && !reap(slot))
         watch(worker, slot, clock_monotonic_ms());
-    if (!slot->pid)
+    if (!slot->pid && clock_monotonic_ms() >= slot->settle_ms)
         settle(worker, slot);
 }
 

@@ -1,5 +1,6 @@
 #include "app/base/error.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -43,8 +44,10 @@ int error_system(struct error *err, int errnum, const char *format, ...)
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
-    return error_set(err, ERROR_IO, "%s: %s", message,
-                     strerrordesc_np(errnum) ? strerrordesc_np(errnum) : "unknown error");
+    bool full = errnum == ENOSPC || errnum == EDQUOT;
+    error_set(err, full ? ERROR_FULL : ERROR_IO, "%s: %s", message,
+              strerrordesc_np(errnum) ? strerrordesc_np(errnum) : "unknown error");
+    return full ? error_retry(err, 0) : -1;
 }
 
 int error_wrap(struct error *err, const char *format, ...)
@@ -83,14 +86,23 @@ void error_clear(struct error *err)
 const char *error_code_name(enum error_code code)
 {
     static const char *const names[] = {
-        [ERROR_NONE] = "none",           [ERROR_USAGE] = "usage",
-        [ERROR_CONFIG] = "config",       [ERROR_INPUT] = "input",
-        [ERROR_LIMIT] = "limit",         [ERROR_BUDGET] = "budget",
-        [ERROR_TIMEOUT] = "timeout",     [ERROR_CANCELLED] = "cancelled",
-        [ERROR_NOT_FOUND] = "not-found", [ERROR_CONFLICT] = "conflict",
-        [ERROR_DENIED] = "denied",       [ERROR_FORGE] = "forge",
-        [ERROR_MODEL] = "model",         [ERROR_SANDBOX] = "sandbox",
-        [ERROR_STORE] = "store",         [ERROR_IO] = "io",
+        [ERROR_NONE] = "none",
+        [ERROR_USAGE] = "usage",
+        [ERROR_CONFIG] = "config",
+        [ERROR_INPUT] = "input",
+        [ERROR_LIMIT] = "limit",
+        [ERROR_BUDGET] = "budget",
+        [ERROR_TIMEOUT] = "timeout",
+        [ERROR_CANCELLED] = "cancelled",
+        [ERROR_NOT_FOUND] = "not-found",
+        [ERROR_CONFLICT] = "conflict",
+        [ERROR_DENIED] = "denied",
+        [ERROR_FORGE] = "forge",
+        [ERROR_MODEL] = "model",
+        [ERROR_SANDBOX] = "sandbox",
+        [ERROR_STORE] = "store",
+        [ERROR_FULL] = "full",
+        [ERROR_IO] = "io",
         [ERROR_INTERNAL] = "internal",
     };
     return code <= ERROR_INTERNAL ? names[code] : "unknown";
@@ -110,6 +122,7 @@ int error_exit_status(const struct error *err)
     case ERROR_MODEL:
     case ERROR_SANDBOX:
     case ERROR_STORE:
+    case ERROR_FULL:
     case ERROR_IO:
         return 3;
     default:

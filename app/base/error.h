@@ -29,6 +29,7 @@ enum error_code {
     ERROR_MODEL,     /* the model's server failed or refused */
     ERROR_SANDBOX,   /* the isolation asked for cannot be had */
     ERROR_STORE,     /* the database failed */
+    ERROR_FULL,      /* a disk has no room left; always retryable */
     ERROR_IO,        /* the operating system refused */
     ERROR_INTERNAL,  /* a fault of our own */
 };
@@ -45,7 +46,8 @@ struct error {
 /* Sets code and message, clears the retry fields. Always returns -1, so that a function can end with it. */
 __attribute__((format(printf, 3, 4))) int error_set(struct error *err, enum error_code code, const char *format, ...);
 
-/* The same for a failed system call: appends ": " and the text of `errnum`; the code is ERROR_IO. Returns -1. */
+/* The same for a failed system call: appends ": " and the text of `errnum`; the code is ERROR_IO, or ERROR_FULL for a
+ * disk without room. Returns -1. */
 __attribute__((format(printf, 3, 4))) int error_system(struct error *err, int errnum, const char *format, ...);
 
 /* Puts the formatted context and ": " before the message; keeps code and retry fields. Returns -1. */
@@ -60,7 +62,7 @@ void error_clear(struct error *err);
 const char *error_code_name(enum error_code code);
 
 /* The program's exit status for an error: 2 for usage and configuration, 3 for what lies outside
- * (forge, model, sandbox, store, deadline, operating system), 1 for the rest (design 1.4). */
+ * (forge, model, sandbox, store, disk, deadline, operating system), 1 for the rest (design 1.4). */
 int error_exit_status(const struct error *err);
 
 #endif

@@ -4,6 +4,9 @@ VALUES (:forge, :id, :event, :received_ms)
 ON CONFLICT (forge, id) DO NOTHING
 RETURNING seq;
 
+-- name: delivery_erase
+DELETE FROM delivery WHERE forge = :forge AND id = :id;
+
 -- name: payload_add
 INSERT INTO payload (delivery, encoding, bytes) VALUES (:delivery, :encoding, :bytes);
 

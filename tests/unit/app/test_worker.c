@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -367,6 +368,38 @@ static void a_stopped_worker_puts_its_jobs_back(void **state)
     await_death(pid);
 }
 
+static void run_sql(const struct shop *shop, const char *sql)
+{
+    sqlite3 *db = NULL;
+    assert_int_equal(sqlite3_open(shop->fixture->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
+/* As on a full disk: what became of the job cannot be noted. */
+static void a_stopped_worker_does_not_wait_for_a_store_that_cannot_write(void **state)
+{
+    struct shop shop;
+    if (fixture_server) /* it is the worker's doing, and SQL of one kind is enough */
+        skip();
+    shop_open(&shop, state, "1h");
+    int64_t id = add_job(shop.fixture->store, "shop", "hang once");
+    pid_t pid = await_pid(&shop, id);
+    run_sql(&shop, "CREATE TRIGGER full BEFORE UPDATE ON job BEGIN SELECT RAISE(ABORT, 'no room'); END");
+    kill(pid, SIGKILL);
+    await_death(pid);
+    shop_close(&shop);
+    struct job job = look(&shop, id);
+    assert_int_equal(job.state, JOB_RUNNING);
+    job_release(&job);
+    run_sql(&shop, "DROP TRIGGER full");
+    shop_open(&shop, state, "1h");
+    job = await(&shop, id, JOB_DONE, 2);
+    assert_string_equal(job.outcome, "proven");
+    job_release(&job);
+    shop_close(&shop);
+}
+
 static void a_killed_worker_takes_its_jobs_along_and_the_next_one_goes_on(void **state)
 {
     struct shop shop;
@@ -477,6 +510,7 @@ int main(int argc, char **argv)
         TEST(a_second_worker_of_one_state_directory_waits),
         TEST(a_paused_worker_that_wakes_up_late_leaves_another_ones_job_alone),
         TEST(a_name_from_another_host_is_not_taken),
+        TEST(a_stopped_worker_does_not_wait_for_a_store_that_cannot_write),
     };
     if (argc > 2 && strcmp(argv[1], "job") == 0)
         return play(argc, argv);

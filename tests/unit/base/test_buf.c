@@ -70,7 +70,11 @@ static void test_errors_read_from_the_outside_in(void **state)
     assert_int_equal(err.retry_after_ms, 1500);
     error_system(&err, ENOENT, "open %s", "f");
     assert_string_equal(err.message, "open f: No such file or directory");
+    assert_int_equal(err.code, ERROR_IO);
     assert_false(err.retryable);
+    error_system(&err, ENOSPC, "write %s", "f"); /* there may be room later */
+    assert_int_equal(err.code, ERROR_FULL);
+    assert_true(err.retryable);
     assert_int_equal(error_set(NULL, ERROR_IO, "nobody listens"), -1);
 }
 
@@ -97,10 +101,13 @@ static void test_exit_statuses_follow_the_code(void **state)
         int status;
         const char *name;
     } cases[] = {
-        {ERROR_NONE, 0, "none"},     {ERROR_USAGE, 2, "usage"},       {ERROR_CONFIG, 2, "config"},
-        {ERROR_FORGE, 3, "forge"},   {ERROR_TIMEOUT, 3, "timeout"},   {ERROR_SANDBOX, 3, "sandbox"},
-        {ERROR_INPUT, 1, "input"},   {ERROR_INTERNAL, 1, "internal"}, {ERROR_NOT_FOUND, 1, "not-found"},
-        {ERROR_BUDGET, 1, "budget"}, {ERROR_STORE, 3, "store"},       {ERROR_CANCELLED, 1, "cancelled"},
+        {ERROR_NONE, 0, "none"},           {ERROR_USAGE, 2, "usage"},
+        {ERROR_CONFIG, 2, "config"},       {ERROR_FORGE, 3, "forge"},
+        {ERROR_TIMEOUT, 3, "timeout"},     {ERROR_SANDBOX, 3, "sandbox"},
+        {ERROR_INPUT, 1, "input"},         {ERROR_INTERNAL, 1, "internal"},
+        {ERROR_NOT_FOUND, 1, "not-found"}, {ERROR_BUDGET, 1, "budget"},
+        {ERROR_STORE, 3, "store"},         {ERROR_CANCELLED, 1, "cancelled"},
+        {ERROR_FULL, 3, "full"},           {ERROR_IO, 3, "io"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct error err = {.code = cases[i].code};
