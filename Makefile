@@ -83,8 +83,12 @@ unit: $(UNIT_TESTS) $(PROBE) $(BUILD)/assay
 flow: $(BUILD)/assay
 	$(Q)ASSAY_BINARY=$(BUILD)/assay tests/run fake && ASSAY_BINARY=$(BUILD)/assay tests/run flow
 
+SANITIZED = $(MAKE) BUILD=$(BUILD)-asan SANITIZE=address,undefined OPTIMISE='-O1 -g'
 asan:
-	$(Q)$(MAKE) BUILD=$(BUILD)-asan SANITIZE=address,undefined OPTIMISE='-O1 -g' unit
+	$(Q)$(SANITIZED) unit
+soak:
+	$(Q)$(SANITIZED) all
+	$(Q)ASSAY_BINARY=$(BUILD)-asan/assay tests/fault/run soak --seconds 120 --rest 20
 fuzz:
 	$(Q)tests/fuzz/run $(BUILD)-fuzz
 bench: all $(PROBE) $(BUILD)/tests/bench/sandbox $(BUILD)/tests/bench/jobs
@@ -111,12 +115,13 @@ clean:
 help:
 	@echo 'make [all]    build $(BUILD)/assay'
 	@echo 'make test     unit and flow tests          make asan   unit tests under ASan and UBSan'
+	@echo 'make soak     two minutes of traffic and faults under ASan and UBSan'
 	@echo 'make lint     clang-tidy, clang-format, include directions'
 	@echo 'make demo     the main job on the bundled example repository'
 	@echo 'make bench    benchmarks                   make fuzz   each fuzz target for a short time'
 	@echo 'make install  DESTDIR, PREFIX ($(PREFIX))   make clean'
 
 
-.PHONY: all libraries test unit flow asan fuzz bench lint demo install clean help
+.PHONY: all libraries test unit flow asan soak fuzz bench lint demo install clean help
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 .DELETE_ON_ERROR:

@@ -487,8 +487,9 @@ static int run_init(struct run *run, struct sandbox *sandbox, const struct sandb
     return run->files ? 0 : error_system(err, ENOMEM, "start a run");
 }
 
-int sandbox_run(struct sandbox *sandbox, const struct sandbox_request *request, struct sandbox_result *result,
-                struct error *err)
+/* *refused: the runtime has given up by itself, before the command began. */
+static int run_once(struct sandbox *sandbox, const struct sandbox_request *request, struct sandbox_result *result,
+                    bool *refused, struct error *err)
 {
     struct run run;
     int done = -1;
@@ -498,8 +499,25 @@ int sandbox_run(struct sandbox *sandbox, const struct sandbox_request *request, 
         follow(&run);
         done = conclude(&run, result, err);
     }
+    *refused = run.refused && WIFEXITED(run.refusal);
     run_release(&run);
     return done;
+}
+
+/* A runtime whose own child was killed says so only in its own words, which look like a refusal. Nothing of the command
+ * has run then, so it is started once more; what cannot be had fails again. */
+int sandbox_run(struct sandbox *sandbox, const struct sandbox_request *request, struct sandbox_result *result,
+                struct error *err)
+{
+    struct error first = {0};
+    bool refused = false;
+    if (run_once(sandbox, request, result, &refused, &first) == 0)
+        return 0;
+    if (refused && first.code == ERROR_SANDBOX)
+        return run_once(sandbox, request, result, &refused, err);
+    if (err)
+        *err = first;
+    return -1;
 }
 
 void sandbox_result_release(struct sandbox_result *result)

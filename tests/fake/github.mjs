@@ -108,17 +108,20 @@ export class FakeGitHub extends State {
         if (fault.end === 'reset' || fault.end === 'half') {
             if (fault.end === 'half') {
                 const text = JSON.stringify(answer.body);
-                response.writeHead(answer.status, {
-                    'content-type': 'application/json',
-                    'content-length': text.length,
-                });
-                response.write(text.slice(0, text.length / 2));
+                const headers = { 'content-type': 'application/json', 'content-length': text.length };
+                return this.breakOff(response, answer.status, headers, text);
             }
             setTimeout(() => response.destroy(), 20);
             return;
         }
         log.status = fault.status;
         this.reply(response, fault.status, fault.body ?? { message: 'Server Error' }, fault.headers);
+    }
+
+    breakOff(response, status, headers, body) {
+        response.writeHead(status, headers);
+        response.write(body.slice(0, body.length / 2));
+        setTimeout(() => response.destroy(), 20);
     }
 
     reply(response, status, body, headers = {}) {
@@ -284,7 +287,7 @@ export class FakeGitHub extends State {
         const name = /^\/([^/]+\/[^/]+)\.git\//.exec(url.pathname)[1];
         const repo = this.repositories.get(name);
         const fault = this.faultFor(`GIT ${request.method} ${url.pathname}${url.search}`);
-        if (fault && !fault.applied) return this.misbehave(response, fault, { status: 200, body: '' }, {});
+        if (fault && !fault.applied && fault.end !== 'half') return this.misbehave(response, fault, null, {});
         const [login, token] = Buffer.from(
             /^Basic (\S+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '',
             'base64',
@@ -310,6 +313,7 @@ export class FakeGitHub extends State {
             login: actor.login,
         });
         if (url.pathname.endsWith('git-receive-pack')) this.notePush(repo, actor, before, await repo.git.branches());
+        if (fault?.end === 'half') return this.breakOff(response, answer.status, answer.headers, answer.body);
         if (fault) return response.destroy();
         response.writeHead(answer.status, answer.headers);
         response.end(answer.body);

@@ -1,6 +1,8 @@
-// node instants.mjs [--instants 200] [--seed 1] [--round 16] [--gap 0.75]: whole runs under kill -9 at that many random instants. What
-// does not hold afterwards is printed, with the seed, and the log kept in TMPDIR/assay-fault-SEED.log; exit status 1.
-import { writeFileSync } from 'node:fs';
+// node instants.mjs [--instants 200] [--seed 1] [--round 16] [--gap 0.75]: whole runs under kill -9 at that many random
+// instants, in rounds; after each, all comes to rest and is audited, also when it does not come to rest. What does not
+// hold is printed, with the seed, and the log kept in TMPDIR/assay-fault-SEED.log; exit status 1. Each death and each
+// audit is a line of TMPDIR/assay-fault-SEED.jsonl as it happens.
+import { appendFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
 import { world } from '../flow/harness.mjs';
@@ -27,21 +29,32 @@ const w = await world({ after: (deed) => last.push(deed) }, {
     }),
 });
 const roll = dice(seed);
-const ledger = newLedger();
+const began = Date.now();
+const seconds = () => Math.round((Date.now() - began) / 100) / 10;
+const diary = `${tmpdir()}/assay-fault-${seed}.jsonl`;
+const note = (line) => appendFileSync(diary, `${JSON.stringify({ at: seconds(), ...line })}\n`);
+const ledger = { ...newLedger(), note };
+writeFileSync(diary, '');
+
+/** What does not hold after one more round. */
+async function play(count) {
+    const found = [];
+    const wrong = (error) => void found.push(error.message);
+    await round(w, roll, count, ledger, gap).catch(wrong);
+    await atRest(w).catch(wrong);
+    found.push(...(await audit(w, ledger.issues, ledger.helps).catch((error) => [error.message])));
+    return found;
+}
+
 let failed = false;
-try {
-    for (let done = 0; done < instants && !failed; done += perRound) {
-        await round(w, roll, Math.min(perRound, instants - done), ledger, gap);
-        await atRest(w);
-        const found = await audit(w, ledger.issues, ledger.helps);
-        failed = found.length > 0;
-        console.log(
-            `seed ${seed}, ${Math.min(done + perRound, instants)} instants, ${ledger.issues.length} jobs: ${failed ? found.join('\n  ') : 'all is well'}`,
-        );
-    }
-} catch (error) {
-    failed = true;
-    console.log(error.message);
+for (let done = 0; done < instants && !failed; done += perRound) {
+    const count = Math.min(perRound, instants - done);
+    const found = await play(count);
+    failed = found.length > 0;
+    note({ instants: done + count, jobs: ledger.issues.length, found });
+    console.log(
+        `seed ${seed}, ${done + count} instants, ${ledger.issues.length} jobs, ${seconds()} s: ${failed ? found.join('\n  ') : 'all is well'}`,
+    );
 }
 console.log(`killed: ${JSON.stringify(ledger.killed)}; deliveries: ${w.gh.deliveries.length}; jobs: ${ledger.issues.length}`);
 if (failed) writeFileSync(`${tmpdir()}/assay-fault-${seed}.log`, w.assay.log);

@@ -83,12 +83,15 @@ export async function killOne(w, role, roll, died) {
 const ROLES = ['everything', 'everything', 'receiver', 'dispatch', 'work', 'job', 'runtime', 'runner', 'catch-up'];
 
 /** Asks for jobs, lets people speak, and kills `instants` times in between. One round of it; several rounds go on in one
- *  world, with one database. `gap`: seconds between them, in the mean. `ledger`: {issues, helps, died, killed}. */
+ *  world, with one database. `gap`: seconds between them, in the mean. `ledger`: newLedger(), and what is to `note` each. */
 export async function round(w, roll, instants, ledger, gap = 0.75) {
     const issues = [];
     const open = async () => (await rows(w, "SELECT id FROM job WHERE state IN ('queued', 'running')")).length;
     for (let i = 0; i < instants; i++) {
-        if (issues.length < 2 || (await open()) < 2) issues.push(w.ask({ title: `Slugs, wish ${w.repo.nextNumber}` }));
+        if (issues.length < 2 || (await open()) < 2) {
+            issues.push(w.ask({ title: `Slugs, wish ${w.repo.nextNumber}` }));
+            ledger.issues.push(issues.at(-1));
+        }
         if (roll() < 0.3) {
             const issue = pick(roll, issues);
             w.gh.addComment(w.repo, issue, '/help', 'mia');
@@ -99,8 +102,8 @@ export async function round(w, roll, instants, ledger, gap = 0.75) {
         await wait(50 + roll() * 2000 * gap);
         const role = await killOne(w, pick(roll, ROLES), roll, ledger.died);
         ledger.killed[role] = (ledger.killed[role] ?? 0) + 1;
+        ledger.note?.({ killed: role });
     }
-    ledger.issues.push(...issues);
     await until('the receiver answers', () => fetch(`${w.assay.address}/readyz`).then((one) => one.ok, () => false), 40_000);
 }
 

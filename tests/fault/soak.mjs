@@ -1,7 +1,8 @@
-// Mixed traffic with faults, for as long as is asked: node soak.mjs [--seconds 120] [--seed 1] [--kill 20].
-// People ask, comment, cancel; GitHub and the model stumble; strangers knock; something dies every `kill` seconds. Meant
-// for a build with sanitizers (ASSAY_BINARY): what they complain about fails it, as does a job without an
-// end or a process that grows. One line at the end says what went on.
+// Mixed traffic with faults, for as long as is asked: node soak.mjs [--seconds 120] [--seed 1] [--kill 20] [--rest 120].
+// People ask, comment, cancel; GitHub and the model stumble; strangers knock; something dies every `kill` seconds; then
+// the jobs that run have `rest` seconds to end. Meant for a build with sanitizers (ASSAY_BINARY): what they complain
+// about fails it, as does a delivery that was acknowledged and is lost, a second pull request, a damaged database. A few
+// lines at the end say what went on.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -15,6 +16,7 @@ const { values } = parseArgs({
         seed: { type: 'string', default: '1' },
         kill: { type: 'string', default: '20' },
         every: { type: 'string', default: '6' },
+        rest: { type: 'string', default: '120' },
     },
 });
 const [seconds, seed, killEvery, askEvery] = [values.seconds, values.seed, values.kill, values.every].map(Number);
@@ -136,7 +138,7 @@ try {
     }
     w.gh.faults.length = 0;
     const idle = async () => (await wait(500), await rows(w, "SELECT id FROM job WHERE state = 'running'")).length === 0;
-    await until('', idle, 120_000).catch(() => count('still running')); // what waits for a try may go on waiting
+    await until('', idle, 1000 * Number(values.rest)).catch(() => count('still running')); // what waits for a try may go on waiting
 } catch (error) {
     failure = error.message;
 }

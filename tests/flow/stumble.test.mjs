@@ -1,8 +1,8 @@
 // A GitHub that stumbles at every kind of request: whatever it answers, one job ends in one pull request.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { atRest, audit } from '../fault/audit.mjs';
-import { cannotRun, PATIENCE, world } from './harness.mjs';
+import { atRest, audit, rows } from '../fault/audit.mjs';
+import { cannotRun, PATIENCE, until, world } from './harness.mjs';
 
 const options = { skip: cannotRun, timeout: Math.max(300_000, 5 * PATIENCE) };
 
@@ -26,6 +26,8 @@ const CHECK = /^POST .*\/check-runs$/;
 const PULL = /^POST .*\/pulls$/;
 const REFS = /^GIT GET .*git-upload-pack/;
 const PUSH_REFS = /^GIT GET .*git-receive-pack/;
+const PACK = /^GIT POST .*git-upload-pack/;
+const PUSH = /^GIT POST .*git-receive-pack/;
 
 for (const [what, faults] of [
     [
@@ -64,3 +66,19 @@ for (const [what, faults] of [
         await atRest(w);
         assert.deepEqual(await audit(w, [issue]), []);
     });
+
+/** Lets a job that waits for its next try begin it. */
+async function hurry(w) {
+    const waits = (await rows(w, "SELECT id FROM job WHERE state = 'queued' AND attempt > 0")).length > 0;
+    if (waits) await w.assay.command('retry', '1');
+}
+
+test("git's own answers break off: half a list of branches, half a pack, half a word on a push", options, async (t) => {
+    const w = await world(t, { lenient: true });
+    const set = [REFS, PACK, PUSH_REFS, PUSH].map((match) => w.gh.fault({ match, end: 'half' }));
+    const issue = w.ask();
+    await until('each has happened', async () => (await hurry(w), set.every((one) => one.hits)));
+    await until('there is a pull request', async () => (await hurry(w), w.gh.pulls(w.repo).length > 0));
+    await atRest(w);
+    assert.deepEqual(await audit(w, [issue]), []);
+});

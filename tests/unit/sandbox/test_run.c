@@ -303,6 +303,37 @@ static void test_a_runtime_that_was_killed_is_worth_another_try(void **state)
     fs_remove_tree(folder, NULL);
 }
 
+/* A killed child of the runtime shows only in the runtime's own words, and nothing of the command has run. */
+static void test_a_runtime_that_fails_once_is_started_again(void **state)
+{
+    NEED_WORLD(state);
+    struct world *world = *state;
+    AUTO_FREE char *folder = text_format("%s/stumbles", world->folder);
+    AUTO_FREE char *path = text_format("%s/runc", folder);
+    AUTO_FREE char *script =
+        text_format("#!/bin/sh\n"
+                    "if mkdir %s/once; then\n"
+                    "    echo 'runc run failed: can'\\''t get final child'\\''s PID from pipe: EOF' >&2\n"
+                    "    exit 1\n"
+                    "fi\n"
+                    "exec runc \"$@\"\n",
+                    folder);
+    assert_int_equal(mkdir(folder, 0755), 0);
+    assert_int_equal(fs_write_beneath(folder, "runc", script, strlen(script), true, NULL), 0);
+    struct sandbox_config config = world_config();
+    config.runtime = path;
+    struct sandbox *sandbox = world_sandbox(world, &config);
+    struct error err = {0};
+    struct sandbox_result result = {0};
+    struct sandbox_request request = {.argv = (const char *const[]){"echo", "once", NULL}, .tree = world->tree};
+    if (sandbox_run(sandbox, &request, &result, &err) < 0)
+        fail_msg("%s", err.message);
+    assert_string_equal(buf_text(&result.out), "once\n");
+    sandbox_result_release(&result);
+    sandbox_free(sandbox);
+    fs_remove_tree(folder, NULL);
+}
+
 /* runc under another name is a runtime that we know nothing about: run in the foreground, inside limits of ours. */
 static void test_an_unknown_runtime_is_held_to_the_same_limits(void **state)
 {
@@ -461,6 +492,7 @@ int main(void)
         SANDBOX_TEST(test_isolation_that_cannot_be_had_is_an_error),
         SANDBOX_TEST(test_a_runtime_that_sets_no_limits_is_caught),
         SANDBOX_TEST(test_a_runtime_that_was_killed_is_worth_another_try),
+        SANDBOX_TEST(test_a_runtime_that_fails_once_is_started_again),
         SANDBOX_TEST(test_an_unknown_runtime_is_held_to_the_same_limits),
         SANDBOX_TEST(test_a_service_without_root_runs_guests_too),
         SANDBOX_TEST(test_check_says_what_there_is),
