@@ -1,8 +1,9 @@
 // The power goes out at every boundary of the journal: before or after each commit of the store, of each role.
-//     node boundaries.mjs [--gap 4] [--before]
+//     node boundaries.mjs [--gap 4] [--before] [--database sqlite|postgresql] [--roles job,dispatch,work]
 // One job dies at its commits 1, 5, 9 …, the next at 2, 6, 10 …: `gap` jobs are as many whole runs. A gap below four makes
 // no progress: a stage that begins, asks a model twice and dies before its end begins again.
 import { parseArgs } from 'node:util';
+import { postgres } from '../fake/postgres.mjs';
 import { PATIENCE, until, wait, world } from '../flow/harness.mjs';
 import { atRest, audit, rows } from './audit.mjs';
 import { Crasher } from './crash.mjs';
@@ -49,18 +50,26 @@ export async function dieThroughOneJob(w, { role = 'job', first = 0, gap = 4, af
 
 async function main() {
     const { values } = parseArgs({
-        options: { gap: { type: 'string', default: '4' }, before: { type: 'boolean', default: false } },
+        options: {
+            gap: { type: 'string', default: '4' },
+            before: { type: 'boolean', default: false },
+            database: { type: 'string', default: 'sqlite' },
+            roles: { type: 'string', default: 'job,dispatch,work' },
+        },
     });
+    const roles = values.roles.split(',');
     const gap = Number(values.gap);
     const after = !values.before;
     const last = [];
-    const w = await crashableWorld({ after: (deed) => last.push(deed) });
+    const t = { after: (deed) => last.push(deed) };
+    const server = values.database === 'postgresql' ? await postgres(t) : null;
+    const w = await crashableWorld(t, server ? { config: { database: server.url } } : {});
     const issues = [];
     let failed = false;
     const plans = Array.from({ length: gap }, (_, first) => ({ role: 'job', first, gap, after }));
     for (let first = 0; first < 6; first++) plans.push({ role: 'dispatch', first, gap: 1, after, most: 1 });
     for (let first = 0; first < 2; first++) plans.push({ role: 'work', first, gap: 1, after, most: 1 });
-    for (const plan of plans) {
+    for (const plan of plans.filter((one) => roles.includes(one.role))) {
         const { issue, places } = await dieThroughOneJob(w, plan);
         issues.push(issue);
         await atRest(w);
@@ -71,7 +80,7 @@ async function main() {
         if (failed) break;
     }
     if (failed) console.log(w.assay.log);
-    for (const deed of last) await deed();
+    for (const deed of last.reverse()) await deed(); // the world before its server
     process.exit(failed ? 1 : 0);
 }
 

@@ -1,7 +1,8 @@
-/* Dies at a chosen commit. Preloaded into Assay's processes, it counts the transactions of the store in which one
- * kind of process has changed something, over all starts that share the file which ASSAY_CRASH names. At the number
- * that stands there it kills its own process and, when one is named, the one that started everything: as if the power
- * had gone. Each counted commit is a line of FILE.log, so that one who reads it knows what has died where. */
+/* Dies at a chosen commit. Preloaded into Assay's processes, it counts the transactions of the store (SQLite's or
+ * PostgreSQL's) in which one kind of process has changed something, over all starts that share the file which
+ * ASSAY_CRASH names. At the number that stands there it kills its own process and, when one is named, the one that
+ * started everything: as if the power had gone. Each counted commit is a line of FILE.log, so that one who reads it
+ * knows what has died where. */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -19,6 +20,13 @@ int sqlite3_exec(struct sqlite3 *db, const char *sql, int (*each)(void *, int, c
                  char **problem);
 int sqlite3_step(struct sqlite3_stmt *statement);
 
+struct pg_conn;
+struct pg_result;
+int PQsendQuery(struct pg_conn *link, const char *sql);
+int PQsendQueryPrepared(struct pg_conn *link, const char *name, int count, const char *const *values,
+                        const int *lengths, const int *formats, int format);
+struct pg_result *PQgetResult(struct pg_conn *link);
+
 /* tests/fault/crash.mjs writes it. */
 struct plan {
     int32_t left;  /* this many commits are spared, then it happens; negative: never (any more) */
@@ -30,8 +38,12 @@ struct plan {
 static struct plan *plan;
 static char log_path[4096];
 static char role[64];         /* ours: `assay ROLE …` */
-static char last_write[2048]; /* the statement that the transaction wrote with last */
+static char last_write[2048]; /* the statement that the transaction wrote with last; PostgreSQL: ran last, its name */
 static int changes_before;
+
+/* PostgreSQL: the transaction has a number by the answer to the question that Assay asks before each COMMIT, so it has
+ * written something. */
+static bool number_asked, has_written, commit_chosen;
 
 static void read_role(void)
 {
@@ -94,20 +106,25 @@ int sqlite3_step(struct sqlite3_stmt *statement)
     return real(statement);
 }
 
-/* Whether this is the commit that is meant. A transaction that changes nothing is none. */
-static bool is_it(struct sqlite3 *db)
+/* Whether this commit is the one that is meant. */
+static bool is_chosen(void)
+{
+    if (strcmp(role, plan->role) == 0 && __atomic_fetch_sub(&plan->left, 1, __ATOMIC_SEQ_CST) == 0)
+        return true;
+    note("passed");
+    return false;
+}
+
+/* A transaction that changes nothing is no commit. */
+static bool has_changed(struct sqlite3 *db)
 {
     static int (*total_changes)(struct sqlite3 *);
     if (!total_changes)
         total_changes = dlsym(RTLD_NEXT, "sqlite3_total_changes");
     int changes = total_changes(db);
-    if (changes == changes_before)
-        return false;
+    bool changed = changes != changes_before;
     changes_before = changes;
-    if (strcmp(role, plan->role) == 0 && __atomic_fetch_sub(&plan->left, 1, __ATOMIC_SEQ_CST) == 0)
-        return true;
-    note("passed");
-    return false;
+    return changed;
 }
 
 int sqlite3_exec(struct sqlite3 *db, const char *sql, int (*each)(void *, int, char **, char **), void *context,
@@ -116,11 +133,52 @@ int sqlite3_exec(struct sqlite3 *db, const char *sql, int (*each)(void *, int, c
     static int (*real)(struct sqlite3 *, const char *, int (*)(void *, int, char **, char **), void *, char **);
     if (!real)
         real = dlsym(RTLD_NEXT, "sqlite3_exec");
-    bool now = plan && strcmp(sql, "COMMIT") == 0 && is_it(db);
+    bool now = plan && strcmp(sql, "COMMIT") == 0 && has_changed(db) && is_chosen();
     if (now && !plan->after)
         die("died before");
     int code = real(db, sql, each, context, problem);
     if (now)
         die("died after");
     return code;
+}
+
+int PQsendQuery(struct pg_conn *link, const char *sql)
+{
+    static int (*real)(struct pg_conn *, const char *);
+    if (!real)
+        real = dlsym(RTLD_NEXT, "PQsendQuery");
+    number_asked = strstr(sql, "pg_current_xact_id_if_assigned") != NULL;
+    commit_chosen = plan && strcmp(sql, "COMMIT") == 0 && has_written && is_chosen();
+    if (!number_asked)
+        has_written = false;
+    if (commit_chosen && !plan->after)
+        die("died before");
+    return real(link, sql);
+}
+
+int PQsendQueryPrepared(struct pg_conn *link, const char *name, int count, const char *const *values,
+                        const int *lengths, const int *formats, int format)
+{
+    static int (*real)(struct pg_conn *, const char *, int, const char *const *, const int *, const int *, int);
+    if (!real)
+        real = dlsym(RTLD_NEXT, "PQsendQueryPrepared");
+    snprintf(last_write, sizeof last_write, "%s", name);
+    return real(link, name, count, values, lengths, formats, format);
+}
+
+struct pg_result *PQgetResult(struct pg_conn *link)
+{
+    static struct pg_result *(*real)(struct pg_conn *);
+    static int (*is_null)(const struct pg_result *, int, int);
+    if (!real) {
+        real = dlsym(RTLD_NEXT, "PQgetResult");
+        is_null = dlsym(RTLD_NEXT, "PQgetisnull");
+    }
+    struct pg_result *result = real(link);
+    if (result && number_asked)
+        has_written = !is_null(result, 0, 0);
+    if (result && commit_chosen)
+        die("died after");
+    number_asked = false;
+    return result;
 }

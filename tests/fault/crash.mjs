@@ -1,4 +1,4 @@
-// Crashes at a chosen commit of the SQLite store: crash.c preloaded into Assay's processes, told by a small file.
+// Crashes at a chosen commit of the store: crash.c preloaded into Assay's processes, told by a small file.
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
