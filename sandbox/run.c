@@ -45,7 +45,7 @@ struct run {
     size_t collect_max, collect_count;
     int64_t began, deadline, next_tick;
     enum stop_reason reason;
-    bool refused, ended;
+    bool begun, refused, ended;
     int refusal; /* the runtime's wait status */
     struct frame_end end;
     struct cgroup_readings readings;
@@ -209,6 +209,7 @@ static void take_failure(struct run *run, const struct frame *frame)
     memcpy(&failure, frame->data, sizeof failure);
     failure.message[sizeof failure.message - 1] = '\0';
     fail(run, failure.code <= ERROR_INTERNAL ? failure.code : ERROR_INTERNAL, failure.message);
+    run->failure.retryable = run->failure.code == ERROR_FULL;
 }
 
 static bool is_sound(const struct run *run, const struct frame *frame)
@@ -229,6 +230,7 @@ static void take_frame(struct run *run, const struct frame *frame)
     }
     switch (frame->kind) {
     case FRAME_STARTED:
+        run->begun = true;
         if (cgroup_check_limits(&run->sandbox->cgroups, run->id, &run->sandbox->limits, &run->failure) < 0)
             stop(run, STOP_LIMITS);
         break;
@@ -420,8 +422,10 @@ static int conclude(struct run *run, struct sandbox_result *result, struct error
     keep_largest(&run->readings, cgroup_read(&run->sandbox->cgroups, run->id));
     if (run->reason == STOP_CANCELLED)
         return error_set(err, ERROR_CANCELLED, "the run in the sandbox was cancelled");
-    if (run->failure.code != ERROR_NONE)
-        return error_set(err, run->failure.code, "sandbox: %s", run->failure.message);
+    if (run->failure.code != ERROR_NONE) {
+        *err = run->failure;
+        return error_wrap(err, "sandbox");
+    }
     if (run->refused)
         return refused(run, err);
     if (run->reason == STOP_NONE && (!run->ended || run->end.stopped)) /* or its init, which it stopped for */
@@ -487,9 +491,9 @@ static int run_init(struct run *run, struct sandbox *sandbox, const struct sandb
     return run->files ? 0 : error_system(err, ENOMEM, "start a run");
 }
 
-/* *refused: the runtime has given up by itself, before the command began. */
+/* *unbegun: it failed before the command began. */
 static int run_once(struct sandbox *sandbox, const struct sandbox_request *request, struct sandbox_result *result,
-                    bool *refused, struct error *err)
+                    bool *unbegun, struct error *err)
 {
     struct run run;
     int done = -1;
@@ -499,24 +503,26 @@ static int run_once(struct sandbox *sandbox, const struct sandbox_request *reque
         follow(&run);
         done = conclude(&run, result, err);
     }
-    *refused = run.refused && WIFEXITED(run.refusal);
+    *unbegun = !run.begun && (run.failure.code != ERROR_NONE || (run.refused && WIFEXITED(run.refusal)));
     run_release(&run);
     return done;
 }
 
-/* A runtime whose own child was killed says so only in its own words, which look like a refusal. Nothing of the command
- * has run then, so it is started once more; what cannot be had fails again. */
+/* When a helper of ours or of the runtime is killed while the isolation is made, that looks like isolation that cannot
+ * be had. Nothing of the command has run then, so it is started once more; what cannot be had fails again. */
 int sandbox_run(struct sandbox *sandbox, const struct sandbox_request *request, struct sandbox_result *result,
                 struct error *err)
 {
     struct error first = {0};
-    bool refused = false;
-    if (run_once(sandbox, request, result, &refused, &first) == 0)
+    struct error second = {0};
+    bool unbegun = false;
+    if (run_once(sandbox, request, result, &unbegun, &first) == 0)
         return 0;
-    if (refused && first.code == ERROR_SANDBOX)
-        return run_once(sandbox, request, result, &refused, err);
+    bool again = unbegun && (first.code == ERROR_SANDBOX || first.code == ERROR_IO);
+    if (again && run_once(sandbox, request, result, &unbegun, &second) == 0)
+        return 0;
     if (err)
-        *err = first;
+        *err = again ? second : first;
     return -1;
 }
 

@@ -133,9 +133,12 @@ function children(pid) {
     return found;
 }
 
+/** A process's arguments; what valgrind runs is seen without it. */
 function commandLine(pid) {
     try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+        const argv = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+        const own = /valgrind/.test(argv[0]) ? argv.findIndex((one, i) => i > 0 && !one.startsWith('-')) : 0;
+        return argv.slice(Math.max(own, 0));
     } catch {
         return [];
     }
