@@ -136,7 +136,7 @@ int config_set_defaults(struct config *config)
             },
         .limits =
             {
-                .samples = 5,
+                .samples = 10,
                 .repair_rounds = 3,
                 .context_tokens = 12000,
                 .cost_per_job = 2.00,

@@ -15,7 +15,7 @@ enum { RESULTS_MAX = 256 * 1024 * 1024, LOCK_TIMEOUT_MS = 10000 };
 
 bool eval_is_same(const json_t *a, const json_t *b)
 {
-    static const char *const keys[] = {"mode", "configured", "without", "repair_rounds", "templates"};
+    static const char *const keys[] = {"mode", "configured", "without", "samples", "repair_rounds", "templates"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         const json_t *one = json_object_get(a, keys[i]), *other = json_object_get(b, keys[i]);
         if ((one || other) && !json_equal(one, other)) /* two that are missing are not equal to jansson */

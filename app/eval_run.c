@@ -65,9 +65,11 @@ json_t *eval_identity(const struct eval_setup *setup)
     for (enum mean mean = 0; (name = pipeline_mean(mean, &help)); mean++)
         if (setup->without & (1u << mean))
             json_array_append_new(without, json_string(name));
-    return json_pack("{s:s, s:s, s:o, s:I, s:s}", "mode", setup->single_shot ? "single-shot" : "pipeline", "configured",
-                     models ? models : "", "without", without, "repair_rounds",
-                     (json_int_t)(setup->single_shot ? 0 : setup->repair_rounds), "templates", digest);
+    bool single = setup->single_shot;
+    return json_pack("{s:s, s:s, s:o, s:I, s:I, s:s}", "mode", single ? "single-shot" : "pipeline", "configured",
+                     models ? models : "", "without", without, "samples",
+                     (json_int_t)(single ? 1 : setup->config->limits.samples), "repair_rounds",
+                     (json_int_t)(single ? 0 : setup->repair_rounds), "templates", digest);
 }
 
 /* ---- what is seen of a run ---- */
@@ -154,9 +156,13 @@ static json_t *line_of(const struct watch *watch, const struct eval_task *task, 
         run->round, "seconds", (double)run->elapsed_ms / 1000.0, "tokens_in", (json_int_t)run->tokens_in, "tokens_out",
         (json_int_t)run->tokens_out, "cost_usd", round(run->cost_usd * 1e9) / 1e9, "model", version ? version : "",
         "hidden_end", hidden_end_name(hidden), "reason", run->reason ? run->reason : "");
-    json_t *witnesses = json_object_get(run->evidence, "witnesses");
-    if (line && witnesses)
-        json_object_set(line, "witnesses", witnesses); /* what the outcome leans on: to find where it is wrong */
+    /* What the outcome leans on: to find where it is wrong. */
+    static const char *const kinds[] = {"witnesses", "coverage", "mutation", "properties"};
+    for (size_t i = 0; line && i < sizeof kinds / sizeof kinds[0]; i++) {
+        json_t *evidence = json_object_get(run->evidence, kinds[i]);
+        if (evidence)
+            json_object_set(line, kinds[i], evidence);
+    }
     if (line)
         json_object_update(line, watch->setup->identity);
     return line;

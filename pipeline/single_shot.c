@@ -11,8 +11,8 @@ static int ask(struct pipeline *pipeline, const struct run *run, const char *sou
     static const char path[] = "prompts/single-shot.mustache";
     const struct template_file *file = template_find(path);
     AUTO_BUF struct buf prompt = BUF_INIT(PROMPT_MAX);
-    json_auto_t *view = json_pack("{s:s, s:s, s:b}", "language", run->spec.language, "task",
-                                  source ? source : run->spec.text, "is_source", source != NULL);
+    json_auto_t *view = json_pack("{s:s, s:s, s:o*}", "language", run->spec.language, "task", run->spec.text,
+                                  "completion", source ? stage_completion_view(source) : NULL);
     if (!file || template_render_file(path, view, &prompt, err) < 0)
         return file ? -1 : error_set(err, ERROR_INTERNAL, "there is no template %s", path);
     struct model_request request = {.role = ROLE_IMPLEMENT,

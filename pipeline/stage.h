@@ -56,7 +56,7 @@ struct stage_question {
     size_t step; /* on the role's route */
     const char *template_path;
     const json_t *extra; /* added to the run's prompt view; may be NULL */
-    bool completes;      /* a function that is missing is asked for as the completion of its file */
+    bool completes;      /* a function that is missing is asked for as the completion of its file, and nothing else */
     bool worked;         /* a worked example of the tests goes before it, where the language has one */
     double temperature;
     int64_t seed;
@@ -72,6 +72,10 @@ int stage_ask(struct pipeline *pipeline, struct run *run, const struct stage_que
 /* The view that prompts are rendered with: spec fields, criteria, examples, context, tests, code. Owned by the caller.
  */
 json_t *stage_prompt_view(const struct pipeline *pipeline, const struct run *run);
+
+/* Source whose last definition wants its body, for the partial `complete`: {text, fence}, where the fence is longer
+ * than any in the text. Owned by the caller. */
+json_t *stage_completion_view(const char *source);
 
 /* "Caveat:" and "Assumption:" lines outside code blocks go to the run's lists (at most 8 each). */
 void stage_take_remarks(struct run *run, const char *answer);

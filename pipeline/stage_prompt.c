@@ -51,6 +51,21 @@ static json_t *fenced_text(const char *text)
     return json_pack("{s:s, s:s}", "text", text, "mark", digest);
 }
 
+json_t *stage_completion_view(const char *source)
+{
+    size_t longest = 2, length = 0;
+    for (const char *at = source; *at; at++) {
+        length = *at == '`' ? length + 1 : 0;
+        longest = length > longest ? length : longest;
+    }
+    AUTO_FREE char *fence = malloc(longest + 2);
+    if (!fence)
+        return NULL;
+    memset(fence, '`', longest + 1);
+    fence[longest + 1] = '\0';
+    return json_pack("{s:s, s:s}", "text", source, "fence", fence);
+}
+
 static json_t *numbered(char *const *texts, size_t count)
 {
     json_t *out = json_array();
@@ -153,7 +168,7 @@ static void set_completion(json_t *view, const struct run *run, const char *docu
     bool within =
         run->spec.file && strlen(text) <= SHORT_FILE && strcmp(json_text_at(target, "path", ""), run->spec.file) == 0;
     AUTO_FREE char *whole = within ? text_format("%s\n\n%s", text + strspn(text, "\r\n"), documented) : NULL;
-    json_object_set_new(view, "completion", fenced_text(whole ? whole : documented));
+    json_object_set_new(view, "completion", stage_completion_view(whole ? whole : documented));
     json_object_set_new(view, "file_within", json_boolean(whole != NULL));
 }
 
@@ -218,6 +233,15 @@ static int render_worked(const struct language *language, const json_t *view, st
     return template_render(form, TEMPLATE_PLAIN, own, NULL, NULL, answer, err);
 }
 
+/* A completion with nothing of the repository beside it: no text between marks that the system prompt need speak of.
+ * Without one a small model completes more often right. */
+static bool is_bare(const json_t *view)
+{
+    return json_object_get(view, "completion") && json_true_at(view, "file_within") &&
+           !json_true_at(view, "has_pieces") &&
+           json_array_size(json_object_get(json_object_get(view, "context"), "conventions")) == 0;
+}
+
 int stage_ask(struct pipeline *pipeline, struct run *run, const struct stage_question *question,
               struct model_answer *answer, struct error *err)
 {
@@ -242,14 +266,15 @@ int stage_ask(struct pipeline *pipeline, struct run *run, const struct stage_que
     AUTO_BUF struct buf worked_answer = BUF_INIT(KiB(16));
     if (question->worked && render_worked(language_of(pipeline, run), view, &worked, &worked_answer, err) < 0)
         return error_wrap(err, "the worked example");
-    if (template_render_file("prompts/system.mustache", view, &system, err) < 0 ||
+    if ((!is_bare(view) && template_render_file("prompts/system.mustache", view, &system, err) < 0) ||
         template_render_file(question->template_path, view, &prompt, err) < 0)
         return -1;
+    const char *asked = buf_text(&prompt);
     struct model_request request = {.role = question->role,
                                     .step = question->step,
                                     .system = buf_text(&system),
                                     .worked = {worked.len ? buf_text(&worked) : NULL, buf_text(&worked_answer)},
-                                    .prompt = buf_text(&prompt),
+                                    .prompt = asked + strspn(asked, "\n"),
                                     .template_path = question->template_path,
                                     .template_digest = file->digest,
                                     .temperature = question->temperature,

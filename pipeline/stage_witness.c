@@ -17,6 +17,7 @@
 enum {
     FIRST_TOKENS = 1200, /* of a function; a longer one is asked for again without the bound */
     MAX_UNUSABLE = 2,    /* a model that cannot answer is left to the implement stage */
+    MANY = 5,            /* of so many or more, most are enough */
 };
 
 struct witness {
@@ -244,16 +245,21 @@ static size_t count_seen(const struct hearing *hearing)
 }
 
 /* Why nobody else need be asked, or NULL: nobody who keeps the examples disagrees, and there are two who pass every
- * test and behave alike, or three who agree; where only the tests can be seen, one who passes them all. */
+ * test and behave alike, or three who agree; or some disagree, but most of many agree; where only the tests can be
+ * seen, one who passes them all. */
 static const char *is_settled(const struct hearing *hearing, const struct agreement *agreement)
 {
     size_t passed = agreement->trusted_passed + agreement->others_passed;
     bool all = passed == json_array_size(hearing->tests);
-    if (!hearing->count || agreement->rivals || agreement->trusted_passed < count_trusted(hearing))
+    if (!hearing->count || agreement->trusted_passed < count_trusted(hearing))
+        return NULL;
+    if (hearing->count >= MANY && agreement_is_clear(agreement, hearing->count))
+        return "most behave alike";
+    if (agreement->rivals)
         return NULL;
     if (agreement->members >= 3)
         return "three behave alike";
-    if (all && agreement->members == 2)
+    if (all && agreement->members == 2 && agreement->others_passed)
         return "two pass every test and behave alike";
     return all && !count_seen(hearing) ? "one passes every test" : NULL;
 }
