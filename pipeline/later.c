@@ -71,27 +71,28 @@ const json_t *later_witnesses(const struct run *run)
     return json_object_get(run->scratch, "witnesses");
 }
 
-json_int_t later_majority(const struct run *run)
+bool later_keep_possible(const struct run *run, struct testfile *file, const json_t *passes, size_t heard)
 {
-    return (json_int_t)json_array_size(later_witnesses(run)) / 2 + 1;
+    size_t witnesses = json_array_size(later_witnesses(run)), most = witnesses / 2 + 1, left = witnesses - heard;
+    later_keep(file, passes, (json_int_t)most - (json_int_t)left, INT64_MAX);
+    return file->test_count > 0;
 }
 
 int later_keep_agreed(struct pipeline *pipeline, const struct run *run, struct testfile *file, struct error *err)
 {
     struct change_file files[CHANGE_MAX_FILES + 1];
     json_auto_t *passes = json_object();
-    const json_t *witnesses = later_witnesses(run);
     size_t index;
     json_t *code;
-    json_array_foreach (witnesses, index, code) {
-        if (!file->test_count)
-            return 0;
+    if (!file->test_count)
+        return 0;
+    json_array_foreach (later_witnesses(run), index, code) {
         size_t count = stage_code_files(code, files);
         if (later_count(pipeline, run, LAYER_BASE, file, files, count, passes, err) < 0)
             return -1;
+        if (!later_keep_possible(run, file, passes, index + 1))
+            break;
     }
-    if (json_array_size(witnesses))
-        later_keep(file, passes, later_majority(run), INT64_MAX);
     return 0;
 }
 

@@ -37,8 +37,9 @@ int later_keep_agreed(struct pipeline *pipeline, const struct run *run, struct t
 
 /* The implementations that were written without sight of any test, in the run's scratch: array of codes, or NULL. */
 const json_t *later_witnesses(const struct run *run);
-/* How many are most of them. */
-json_int_t later_majority(const struct run *run);
+/* Drops the tests that most of them cannot pass any more: `passes` counts what the first `heard` of them passed. After
+ * the last of them those stay that most pass. False when none is left. */
+bool later_keep_possible(const struct run *run, struct testfile *file, const json_t *passes, size_t heard);
 
 /* Puts the file into the change; `note` becomes its first line, a comment. */
 int later_put(struct pipeline *pipeline, struct run *run, const struct testfile *file, const char *note,

@@ -14,7 +14,15 @@
 #include "app/base/json.h"
 #include "pipeline/later.h"
 
-enum { MAX_WRITTEN = 3, EXAMPLES = 100, SECONDS = 30, TIMEOUT_MS = 100 * 1000, MIN_WITNESSES = 2, ENOUGH_TESTS = 3 };
+enum {
+    MAX_WRITTEN = 3,
+    EXAMPLES = 100,
+    CODE_SECONDS = 30,   /* for one property on the code, with its shrinking */
+    WITNESS_SECONDS = 8, /* on a witness, which only has to keep it */
+    TIMEOUT_MS = 100 * 1000,
+    MIN_WITNESSES = 2,
+    ENOUGH_TESTS = 3,
+};
 
 /* ---- writing them ---- */
 
@@ -42,14 +50,16 @@ static int ask(struct pipeline *pipeline, struct run *run, struct testfile *file
 
 /* ---- trying them ---- */
 
-/* What each property came to (array, see the language table), with `files` on top of `layers`. NULL when the sandbox
- * failed; empty when there was no report. */
+/* What each property came to (array, see the language table), with `files` on top of `layers`; an input that breaks one
+ * is shrunk in the code of the change only. NULL when the sandbox failed; empty when there was no report. */
 static json_t *try_on(struct pipeline *pipeline, const struct run *run, int layers, const struct testfile *file,
                       struct change_file *files, size_t count, json_int_t seed, struct error *err)
 {
     const struct language_command *command = &file->language->commands.property;
     json_auto_t *paths = json_pack("[s]", file->path);
-    json_auto_t *view = json_pack("{s:I, s:i, s:i}", "seed", seed, "examples", EXAMPLES, "seconds", SECONDS);
+    bool own = layers & LAYER_CODE;
+    json_auto_t *view = json_pack("{s:I, s:i, s:i, s:s}", "seed", seed, "examples", EXAMPLES, "seconds",
+                                  own ? CODE_SECONDS : WITNESS_SECONDS, "shrink", own ? "shrink" : "as found");
     struct sandbox_result result = {0};
     files[count] =
         (struct change_file){.path = file->path, .content = file->text, .len = strlen(file->text), .kind = FILE_TEST};
@@ -89,8 +99,9 @@ static int keep_agreed(struct pipeline *pipeline, const struct run *run, struct 
             if (strcmp(json_text_at(one, "status", ""), "passed") == 0)
                 json_object_set_new(passes, name, json_integer(json_int_at(passes, name, 0) + 1));
         }
+        if (!later_keep_possible(run, file, passes, index + 1))
+            break;
     }
-    later_keep(file, passes, later_majority(run), INT64_MAX);
     return 0;
 }
 

@@ -16,7 +16,7 @@
 
 enum {
     FIRST_TOKENS = 1200, /* of a function; a longer one is asked for again without the bound */
-    MAX_UNUSABLE = 2,    /* a model that cannot answer is left to the implement stage */
+    MAX_UNUSABLE = 2,    /* when they are most: a model that cannot answer is left to the implement stage */
     MANY = 5,            /* of so many or more, most are enough */
 };
 
@@ -404,7 +404,7 @@ static int hear_all(struct pipeline *pipeline, struct run *run, struct hearing *
             struct agreement_view view = view_of(hearing, &record);
             *agreement = agreement_find(&view);
             hearing->why = is_settled(hearing, agreement);
-        } else if (++unusable == MAX_UNUSABLE) {
+        } else if (++unusable >= MAX_UNUSABLE && unusable > (int64_t)hearing->count) {
             hearing->why = "the model gives no usable code";
         }
     }
