@@ -159,16 +159,29 @@ static char *documented(const struct language *language, const struct spec *spec
                : NULL;
 }
 
-/* The file with the wanted definition at its end, as code models have seen it often; the definition alone where the
- * file is long. A small model writes better code from this than from any description. */
-static void set_completion(json_t *view, const struct run *run, const char *documented)
+static bool defines_code(const struct language *language, const char *text)
+{
+    struct symbols symbols = {0};
+    bool some = symbols_parse(language, text, strlen(text), &symbols, NULL) < 0;
+    for (size_t i = 0; i < symbols.count; i++)
+        some = some || symbols.items[i].kind != SYMBOL_VALUE;
+    symbols_release(&symbols);
+    return some;
+}
+
+/* The file with the wanted definition at its end, as code models have seen it often: a small model writes better code
+ * from this than from any description. The definition alone where the file is long, or defines other code, which
+ * the model would write down again. */
+static void set_completion(json_t *view, const struct run *run, const struct language *language, const char *documented)
 {
     const json_t *target = json_object_get(run->context, "target");
     const char *text = json_text_at(target, "text", "");
-    bool within =
-        run->spec.file && strlen(text) <= SHORT_FILE && strcmp(json_text_at(target, "path", ""), run->spec.file) == 0;
+    bool within = run->spec.file && strlen(text) <= SHORT_FILE &&
+                  strcmp(json_text_at(target, "path", ""), run->spec.file) == 0 && !defines_code(language, text);
     AUTO_FREE char *whole = within ? text_format("%s\n\n%s", text + strspn(text, "\r\n"), documented) : NULL;
-    json_object_set_new(view, "completion", stage_completion_view(whole ? whole : documented));
+    json_t *completion = stage_completion_view(whole ? whole : documented);
+    json_object_set_new(completion, "elsewhere", json_boolean(whole == NULL));
+    json_object_set_new(view, "completion", completion);
     json_object_set_new(view, "file_within", json_boolean(whole != NULL));
 }
 
@@ -253,7 +266,7 @@ int stage_ask(struct pipeline *pipeline, struct run *run, const struct stage_que
     json_object_set_new(view, "structured", json_boolean(structured));
     const char *documented = json_text_at(view, "documented.text", NULL);
     if (documented && !structured && question->completes)
-        set_completion(view, run, documented);
+        set_completion(view, run, language_of(pipeline, run), documented);
     /* A small model does better with the definition alone, and copies tests that it is shown. */
     json_object_set_new(view, "show_tests", json_boolean(structured || !json_object_get(view, "documented")));
     json_object_set_new(view, "whole_request", json_boolean(structured || !json_object_get(view, "documented")));
