@@ -20,6 +20,10 @@
 int mutation_run(struct pipeline *pipeline, const struct run *run, const struct change_file *extra, json_t *mutants,
                  const json_t *tests, bool first, struct error *trouble, struct error *err);
 
+/* False, with the reason in `trouble`, when the time was up before half of the mutants were tried: then the score of
+ * the rest says nothing. */
+bool mutation_is_measured(const json_t *mutants, struct error *trouble);
+
 /* Asks the tests' model once for tests that find the survivors. Those that pass on the code and on most of the
  * independent implementations and find one join the change as later tests, named in `added`; what they find is killed.
  * 0 also when no such test was written. */

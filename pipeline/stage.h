@@ -56,7 +56,7 @@ struct stage_question {
     size_t step; /* on the role's route */
     const char *template_path;
     const json_t *extra; /* added to the run's prompt view; may be NULL */
-    bool completes;      /* a function that is missing is asked for as the completion of its file, and nothing else */
+    bool completes;      /* a function that is missing is asked for as the completion of its file */
     bool worked;         /* a worked example of the tests goes before it, where the language has one */
     double temperature;
     int64_t seed;

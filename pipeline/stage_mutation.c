@@ -206,6 +206,15 @@ static size_t count_missed(const json_t *mutants)
     return count_fate(mutants, "survived") - count_alike(mutants);
 }
 
+bool mutation_is_measured(const json_t *mutants, struct error *trouble)
+{
+    size_t skipped = count_fate(mutants, "skipped"), all = json_array_size(mutants);
+    if (skipped * 2 <= all)
+        return true;
+    error_set(trouble, ERROR_TIMEOUT, "%zu of %zu could be tried within %d seconds", all - skipped, all, SECONDS);
+    return false;
+}
+
 static double score(const json_t *mutants)
 {
     size_t found = count_found(mutants), all = found + count_missed(mutants);
@@ -252,7 +261,7 @@ static int try_all(struct pipeline *pipeline, struct run *run, json_t *mutants, 
     json_auto_t *tests = stage_paths(run, FILE_TEST);
     if (mutation_run(pipeline, run, NULL, mutants, tests, true, trouble, err) < 0)
         return -1;
-    if (trouble->code)
+    if (trouble->code || !mutation_is_measured(mutants, trouble))
         return 0;
     add_lines(run, mutants);
     if (mark_alike(pipeline, run, mutants, tests, err) < 0)

@@ -244,9 +244,9 @@ static size_t count_seen(const struct hearing *hearing)
     return hearing->count ? json_array_size(hearing->witnesses[0].seen) : 0;
 }
 
-/* Why nobody else need be asked, or NULL: nobody who keeps the examples disagrees, and there are two who pass every
- * test and behave alike, or three who agree; or some disagree, but most of many agree; where only the tests can be
- * seen, one who passes them all. */
+/* Why nobody else need be asked, or NULL: nobody who keeps the examples disagrees, and there are two who behave alike
+ * and pass every test (one at least is the tests' model's own), or three who agree; or some disagree, but most of many
+ * agree; where only the tests can be seen, one who passes them all. */
 static const char *is_settled(const struct hearing *hearing, const struct agreement *agreement)
 {
     size_t passed = agreement->trusted_passed + agreement->others_passed;

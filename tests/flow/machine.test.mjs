@@ -23,6 +23,18 @@ function smallDisk() {
     return { disk, take };
 }
 
+/** A world whose database and state lie on a disk of its own. */
+async function worldOnSmallDisk(t, { deliveries, ...more }) {
+    const { disk, take } = smallDisk();
+    const w = await world(t, {
+        lenient: true,
+        config: { database: `sqlite://${disk}/assay.db`, state_dir: `${disk}/state`, catch_up: { deliveries } },
+        ...more,
+    });
+    t.after(take);
+    return { disk, w };
+}
+
 function fill(disk) {
     try {
         execFileSync('dd', ['if=/dev/zero', `of=${disk}/filler`, 'bs=64k', 'oflag=append', 'conv=notrunc'], { stdio: 'ignore' });
@@ -59,12 +71,7 @@ test('a full disk: 503, nothing acknowledged is lost, and it goes on when there 
     ...options,
     skip: options.skip || onlyRoot,
 }, async (t) => {
-    const { disk, take } = smallDisk();
-    const w = await world(t, {
-        lenient: true,
-        config: { database: `sqlite://${disk}/assay.db`, state_dir: `${disk}/state`, catch_up: { deliveries: '0s' } },
-    });
-    t.after(take);
+    const { disk, w } = await worldOnSmallDisk(t, { deliveries: '0s' });
     const first = w.ask();
     await atRest(w);
     assert.equal((await readiness(w)).status, 200);
@@ -91,14 +98,11 @@ test('the disk fills while a job runs: a start says why it cannot be, and the jo
     ...options,
     skip: options.skip || onlyRoot,
 }, async (t) => {
-    const { disk, take } = smallDisk();
-    const w = await world(t, {
-        lenient: true,
-        config: { database: `sqlite://${disk}/assay.db`, state_dir: `${disk}/state`, catch_up: { deliveries: '2s' } },
+    const fills = [() => fill(disk)];
+    const { disk, w } = await worldOnSmallDisk(t, {
+        deliveries: '2s',
         model: script({ implement: () => void fills.shift()?.() }),
     });
-    const fills = [() => fill(disk)];
-    t.after(take);
     const issue = w.ask();
     await until('the code is asked for', () => fills.length === 0);
     await until('its attempt is over', () => w.assay.jobProcesses().length === 0);

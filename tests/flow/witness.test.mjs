@@ -24,7 +24,10 @@ test('two implementations that pass every test and behave alike are enough', opt
     w.ask();
     await w.pull();
     assert.equal(w.model.of('implement').length, 2);
-    assert.doesNotMatch(w.model.of('implement')[0].prompt, /test_runs_become_one_hyphen/);
+    const [{ prompt }] = w.model.of('implement');
+    assert.doesNotMatch(prompt, /test_runs_become_one_hyphen/);
+    assert.match(prompt, /^The file src\/shop\/text\.py now:\n<data>/, 'a file with other functions is data');
+    assert.match(prompt, /\n\nComplete this python function, which goes into the file src\/shop\/text\.py:\n\n```python\ndef slugify\(/);
 });
 
 test('implementations that break an example of the request contradict no test', options, async (t) => {

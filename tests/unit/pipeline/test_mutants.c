@@ -11,6 +11,7 @@
 #include "app/base/buf.h"
 #include "app/base/json.h"
 #include "pipeline/mutants.h"
+#include "pipeline/mutation.h"
 #include "tests/unit/pipeline/python.h"
 
 static json_t *mutants_of(const char *before, const char *text)
@@ -101,12 +102,42 @@ static void a_sample_is_the_same_for_the_same_seed(void **state)
     assert_int_equal(json_array_size(few), 1);
 }
 
+/* A slow machine: nothing found and nothing missed is no score. */
+static void mutants_that_were_not_tried_are_no_score(void **state)
+{
+    static const struct {
+        const char *fates;
+        bool measured;
+    } cases[] = {
+        {"[]", true},
+        {"['killed', 'survived']", true},
+        {"['killed', 'skipped']", true},
+        {"['killed', 'skipped', 'skipped']", false},
+        {"['skipped', 'skipped']", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        AUTO_FREE char *text = strdup(cases[i].fates);
+        for (char *at = text; *at; at++)
+            *at = *at == '\'' ? '"' : *at;
+        json_auto_t *fates = json_loads(text, 0, NULL), *mutants = json_array();
+        size_t index;
+        json_t *fate;
+        json_array_foreach (fates, index, fate)
+            json_array_append_new(mutants, json_pack("{s:O}", "fate", fate));
+        struct error trouble = {0};
+        assert_int_equal(mutation_is_measured(mutants, &trouble), cases[i].measured);
+        assert_int_equal(trouble.code, cases[i].measured ? ERROR_NONE : ERROR_TIMEOUT);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(puts_small_faults_into_python),
         cmocka_unit_test(only_changed_lines_get_mutants),
         cmocka_unit_test(a_sample_is_the_same_for_the_same_seed),
+        cmocka_unit_test(mutants_that_were_not_tried_are_no_score),
     };
     return cmocka_run_group_tests(tests, python_load, python_unload);
 }
