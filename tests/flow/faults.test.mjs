@@ -10,6 +10,8 @@ import { dice, newLedger, round } from '../fault/kill.mjs';
 import { postgres } from '../fake/postgres.mjs';
 import { binary, cannotRun, PATIENCE, script, until, wait, world } from './harness.mjs';
 
+// GitHub sends nothing again by itself: what is refused while a database is away comes by the next look.
+const often = { catch_up: { deliveries: '2s' } };
 const options = { skip: cannotRun, timeout: Math.max(300_000, 5 * PATIENCE) };
 
 test('the power goes out after every fourth commit of a job', options, async (t) => {
@@ -38,7 +40,7 @@ test('the power goes out while a request is noted', options, async (t) => {
 });
 
 test('kill -9 of whatever runs at 10 random instants', options, async (t) => {
-    const w = await world(t, { lenient: true, config: { catch_up: { deliveries: '2s' } } });
+    const w = await world(t, { lenient: true, config: often });
     const ledger = newLedger();
     await round(w, dice(1), 10, ledger);
     await atRest(w);
@@ -61,7 +63,7 @@ test('PostgreSQL dies and comes back, and its connections are cut, while a job r
     const hurts = { tests: [() => server.restart()], implement: [cut, () => server.restart()] };
     const w = await world(t, {
         lenient: true,
-        config: { database: server.url },
+        config: { ...often, database: server.url },
         model: async (asked) => {
             await hurts[asked.role]?.shift()?.();
             return script()(asked);
@@ -99,7 +101,7 @@ test('three workers: the one with the job sleeps past its lease and wakes up whe
     const w = await world(t, {
         lenient: true,
         start: false,
-        config: { database: server.url },
+        config: { ...often, database: server.url },
         model: script({ implement: () => (held++ ? undefined : slow()) }),
     });
     await w.assay.start();
@@ -121,7 +123,7 @@ test('three workers: the one with the job sleeps past its lease and wakes up whe
 
 test('SIGTERM during a stage hands the job back; a second signal ends everything at once', options, async (t) => {
     let held = 0;
-    const w = await world(t, { lenient: true, model: script({ implement: () => (held++ < 2 ? slow() : undefined) }) });
+    const w = await world(t, { lenient: true, config: often, model: script({ implement: () => (held++ < 2 ? slow() : undefined) }) });
     const issue = w.ask();
     for (const [signals, within] of [
         [1, 12_000],
