@@ -1,10 +1,11 @@
-/* Which implementations and tests agree with each other (Chen et al. 2022, "CodeT: Code Generation with Generated
- * Tests": dual execution agreement).
+/* Which implementations and tests agree with each other.
  *
  * Implementations that were written independently and yet behave the same are rarely wrong in the same way, and so are
- * tests that many of them pass. Witnesses that behave the same form a group; the group wins that passes most of the
- * request's own examples, and among those the one with the largest product of members and tests passed. Pure: knows no
- * model and no sandbox.
+ * tests that many of them pass. The witness wins that passes most of the request's own examples, and among those the
+ * one that does what most others do on most inputs (Shi et al. 2022, "Natural Language to Code Translation with
+ * Execution": MBR-exec); where nothing but the tests can be seen, the one whose group has the largest product of
+ * members and tests passed (Chen et al. 2022, "CodeT: Code Generation with Generated Tests"). Pure: knows no model and
+ * no sandbox.
  */
 #ifndef PIPELINE_AGREEMENT_H
 #define PIPELINE_AGREEMENT_H
@@ -16,18 +17,23 @@ enum { AGREEMENT_MAX_WITNESSES = 16 };
 
 struct agreement_view {
     size_t witnesses, tests;
+    size_t inputs;       /* other inputs on which they were seen; 0: that cannot be seen */
     const bool *passed;  /* witnesses × tests, one witness after the other */
     const bool *trusted; /* for each test: made from an example of the request */
-    const bool *alike;   /* witnesses × witnesses: do they do the same on other inputs, too? */
+    const size_t *alike; /* witnesses × witnesses: on how many of the inputs do both do the same? */
 };
 
 struct agreement {
-    size_t chosen;         /* the group's earliest witness */
-    size_t members;        /* witnesses in the winning group */
+    size_t chosen;         /* the witness that wins */
+    size_t members;        /* witnesses that behave like it, and itself: the group */
     size_t rivals;         /* witnesses outside it that pass as many of the request's examples */
     size_t trusted_passed; /* examples that the group passes */
     size_t others_passed;  /* tests of a model that the group passes */
 };
+
+/* Do both pass the same tests, and do the same on nine in ten of the inputs? What the request does not decide may be
+ * treated differently. */
+bool agreement_same(const struct agreement_view *view, size_t a, size_t b);
 
 /* With at least one witness and at most AGREEMENT_MAX_WITNESSES. */
 struct agreement agreement_find(const struct agreement_view *view);

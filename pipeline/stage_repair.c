@@ -42,10 +42,11 @@ static void digest_of_failures(const struct run *run, char hex[static DIGEST_HEX
 
 static size_t failure_count(const struct run *run)
 {
-    /* Code that does not even reach the tests is further away than any number of failing ones, and no code still more.
-     */
+    /* Code that does not even reach the tests is further away than any number of failing ones, and no code still more;
+     * but an implementation that passed them all before is as near as can be, whatever the static gate finds in it. */
     const char *kind = json_text_at(run->feedback, "kind", "");
-    size_t distance = strcmp(kind, "tests") == 0 ? 0 : strcmp(kind, "answer") == 0 ? 100000 : 1000;
+    bool passes = !run->round && json_true_at(run->scratch, "witness_passes");
+    size_t distance = strcmp(kind, "tests") == 0 ? 0 : strcmp(kind, "answer") == 0 ? 100000 : passes ? 0 : 1000;
     return json_array_size(json_object_get(run->feedback, "items")) + distance;
 }
 

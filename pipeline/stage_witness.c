@@ -203,22 +203,28 @@ static int call_witness(struct pipeline *pipeline, struct run *run, struct heari
 
 /* ---- the verdict ---- */
 
-/* Inputs that lie outside of what the request decides may be treated differently; nine in ten must be the same. */
-static bool is_alike(const struct witness *a, const struct witness *b)
+static size_t count_same(const json_t *a, const json_t *b)
 {
-    size_t count = json_array_size(a->seen), same = 0;
-    if (count != json_array_size(b->seen))
-        return false;
-    for (size_t i = 0; i < count; i++)
-        same += (size_t)json_equal(json_array_get(a->seen, i), json_array_get(b->seen, i));
-    return same * 10 >= count * 9;
+    size_t same = 0;
+    for (size_t i = 0; i < json_array_size(a); i++)
+        same += (size_t)json_equal(json_array_get(a, i), json_array_get(b, i));
+    return same;
 }
 
 /* What the witnesses did, laid out for the comparison. */
 struct record {
     bool passed[AGREEMENT_MAX_WITNESSES * TESTFILE_MAX_TESTS];
-    bool alike[AGREEMENT_MAX_WITNESSES * AGREEMENT_MAX_WITNESSES];
+    size_t alike[AGREEMENT_MAX_WITNESSES * AGREEMENT_MAX_WITNESSES];
 };
+
+static size_t count_seen(const struct hearing *hearing)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < hearing->count; i++)
+        if (json_array_size(hearing->witnesses[i].seen) > most)
+            most = json_array_size(hearing->witnesses[i].seen);
+    return most;
+}
 
 static struct agreement_view view_of(const struct hearing *hearing, struct record *record)
 {
@@ -226,9 +232,14 @@ static struct agreement_view view_of(const struct hearing *hearing, struct recor
     for (size_t i = 0; i < count; i++) {
         memcpy(record->passed + i * tests, hearing->witnesses[i].passed, tests * sizeof *record->passed);
         for (size_t k = 0; k < count; k++)
-            record->alike[i * count + k] = is_alike(&hearing->witnesses[i], &hearing->witnesses[k]);
+            record->alike[i * count + k] = count_same(hearing->witnesses[i].seen, hearing->witnesses[k].seen);
     }
-    return (struct agreement_view){count, tests, record->passed, hearing->trusted, record->alike};
+    return (struct agreement_view){.witnesses = count,
+                                   .tests = tests,
+                                   .inputs = count_seen(hearing),
+                                   .passed = record->passed,
+                                   .trusted = hearing->trusted,
+                                   .alike = record->alike};
 }
 
 static size_t count_trusted(const struct hearing *hearing)
@@ -237,11 +248,6 @@ static size_t count_trusted(const struct hearing *hearing)
     for (size_t i = 0; i < json_array_size(hearing->tests); i++)
         count += hearing->trusted[i];
     return count;
-}
-
-static size_t count_seen(const struct hearing *hearing)
-{
-    return hearing->count ? json_array_size(hearing->witnesses[0].seen) : 0;
 }
 
 /* Why nobody else need be asked, or NULL: nobody who keeps the examples disagrees, and there are two who behave alike
@@ -264,17 +270,11 @@ static const char *is_settled(const struct hearing *hearing, const struct agreem
     return all && !count_seen(hearing) ? "one passes every test" : NULL;
 }
 
-static bool behaves_like(const struct hearing *hearing, size_t a, size_t b)
-{
-    const struct witness *one = &hearing->witnesses[a], *other = &hearing->witnesses[b];
-    return is_alike(one, other) &&
-           memcmp(one->passed, other->passed, json_array_size(hearing->tests) * sizeof *one->passed) == 0;
-}
-
-static bool has_two_voices(const struct hearing *hearing, const struct agreement *agreement)
+static bool has_two_voices(const struct hearing *hearing, const struct agreement_view *view,
+                           const struct agreement *agreement)
 {
     for (size_t i = 0; i < hearing->count; i++)
-        if (behaves_like(hearing, i, agreement->chosen) &&
+        if (agreement_same(view, i, agreement->chosen) &&
             !json_equal(hearing->witnesses[i].code, hearing->witnesses[agreement->chosen].code))
             return true;
     return false;
@@ -288,20 +288,27 @@ static size_t may_overrule(const struct hearing *hearing, const struct agreement
 {
     size_t trusted = count_trusted(hearing), others = view->tests - trusted;
     if (view->witnesses < 2 || agreement->trusted_passed < trusted ||
-        (trusted == 0 && !has_two_voices(hearing, agreement)))
+        (trusted == 0 && !has_two_voices(hearing, view, agreement)))
         return 0;
     bool unanimous = agreement->members >= 3 && agreement->rivals == 0 && trusted > 0;
     return unanimous ? others : others / 2;
 }
 
-/* Three or more who behave in different ways, and all fail it, though one keeps the examples. */
-static bool nobody_passes(const struct hearing *hearing, const struct agreement *agreement, size_t test)
+/* One at least keeps every example of the request, and nobody passes it: neither anyone who keeps them, if these are
+ * three or more, nor else anyone at all. */
+static bool nobody_passes(const struct hearing *hearing, const struct agreement_view *view, size_t test)
 {
-    for (size_t i = 0; i < hearing->count; i++)
-        if (hearing->witnesses[i].passed[test])
-            return false;
-    size_t trusted = count_trusted(hearing);
-    return hearing->count >= 3 && trusted >= 2 && agreement->trusted_passed == trusted;
+    size_t trusted = count_trusted(hearing), credible = 0, believers = 0, passing = 0;
+    for (size_t i = 0; i < hearing->count; i++) {
+        size_t kept = 0;
+        for (size_t k = 0; k < view->tests; k++)
+            kept += hearing->trusted[k] && hearing->witnesses[i].passed[k];
+        bool passes = hearing->witnesses[i].passed[test];
+        credible += kept == trusted;
+        believers += kept == trusted && passes;
+        passing += passes;
+    }
+    return trusted >= 2 && credible && !believers && (credible >= 3 || (hearing->count >= 3 && !passing));
 }
 
 static void leave_out(struct run *run, struct hearing *hearing, const struct agreement *agreement, size_t test,
@@ -329,22 +336,25 @@ static void overrule(struct run *run, struct hearing *hearing, const struct agre
         contradicted += agreement_contradicts(view, agreement, i);
     bool all = contradicted <= may_overrule(hearing, view, agreement);
     for (size_t i = 0; i < view->tests; i++)
-        if (agreement_contradicts(view, agreement, i) && (all || nobody_passes(hearing, agreement, i)))
+        if (agreement_contradicts(view, agreement, i) && (all || nobody_passes(hearing, view, i)))
             leave_out(run, hearing, agreement, i, dropped);
 }
 
-/* The group's earliest goes on; its other members stand by, where their text is another one. */
-static void keep_implementation(struct run *run, const struct hearing *hearing, const struct agreement *agreement)
+/* The winner goes on; those who behave like it stand by, where their text is another one. */
+static void keep_implementation(struct run *run, const struct hearing *hearing, const struct agreement_view *view,
+                                const struct agreement *agreement, size_t dropped)
 {
     const struct witness *witness = &hearing->witnesses[agreement->chosen];
+    size_t passed = agreement->trusted_passed + agreement->others_passed; /* it fails what was dropped */
     json_t *others = json_array(), *all = json_array();
     for (size_t i = 0; i < hearing->count; i++)
         json_array_append(all, hearing->witnesses[i].code);
-    for (size_t i = agreement->chosen + 1; i < hearing->count; i++)
-        if (behaves_like(hearing, i, agreement->chosen) && !json_equal(hearing->witnesses[i].code, witness->code))
+    for (size_t i = 0; i < hearing->count; i++)
+        if (agreement_same(view, i, agreement->chosen) && !json_equal(hearing->witnesses[i].code, witness->code))
             json_array_append_new(others, json_pack("{s:O, s:s}", "code", hearing->witnesses[i].code, "author",
                                                     hearing->witnesses[i].author));
     json_object_set_new(run->scratch, "alternatives", others);
+    json_object_set_new(run->scratch, "witness_passes", json_boolean(passed + dropped == view->tests));
     json_object_set_new(run->scratch, "witnesses", all); /* they judge the tests that are written later */
     json_object_set_new(run->scratch, "implementation",
                         json_pack("{s:O, s:s, s:I, s:I}", "code", witness->code, "author", witness->author, "agree",
@@ -423,7 +433,7 @@ static int hear(struct pipeline *pipeline, struct run *run, struct hearing *hear
     json_auto_t *dropped = json_array();
     struct agreement_view view = view_of(hearing, &record);
     overrule(run, hearing, &view, agreement, dropped);
-    keep_implementation(run, hearing, agreement);
+    keep_implementation(run, hearing, &view, agreement, json_array_size(dropped));
     testify(run, hearing, agreement, dropped);
     return 0;
 }

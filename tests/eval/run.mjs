@@ -2,7 +2,7 @@
 // The evaluation on recorded answers: real pipeline, real sandbox, a real model's words. Says which rate is lower than
 // thresholds.json allows, and fails then, or when a prompt is new to the recording.
 //
-//   node tests/eval/run.mjs                          replays recording.jsonl
+//   node tests/eval/run.mjs                          replays recording.jsonl.gz
 //   node tests/eval/run.mjs record --upstream URL    asks the model at URL for what the recording lacks, and adds it
 //
 // --recording FILE and --thresholds FILE name other files; ASSAY_BINARY another program than build/assay.
@@ -13,6 +13,7 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { gunzipSync, gzipSync } from 'node:zlib';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const root = resolve(here, '../..');
@@ -20,7 +21,7 @@ const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
         upstream: { type: 'string' },
-        recording: { type: 'string', default: join(here, 'recording.jsonl') },
+        recording: { type: 'string', default: join(here, 'recording.jsonl.gz') },
         thresholds: { type: 'string', default: join(here, 'thresholds.json') },
     },
 });
@@ -28,10 +29,10 @@ const recording = resolve(values.recording);
 const wanted = JSON.parse(readFileSync(values.thresholds, 'utf8'));
 const binary = resolve(process.env.ASSAY_BINARY ?? join(root, 'build/assay'));
 
-/** deploy/replay.py on a free port: {url, stop}. */
-async function replay() {
+/** deploy/replay.py on a free port: {url, stop}. Answers are added to a plain file. */
+async function replay(file) {
     const mode = positionals[0] === 'record' ? ['both', '--upstream', values.upstream] : ['serve'];
-    const args = [join(root, 'deploy/replay.py'), ...mode, '--file', recording];
+    const args = [join(root, 'deploy/replay.py'), ...mode, '--file', file];
     const child = spawn('python3', args, { stdio: ['ignore', 'pipe', 'inherit'] });
     for await (const line of createInterface({ input: child.stdout }))
         return { url: line.replace('listening on ', ''), stop: () => child.kill() };
@@ -90,7 +91,9 @@ if (positionals[0] !== 'record' && !existsSync(recording)) {
     process.exit(2);
 }
 const folder = mkdtempSync(join(tmpdir(), 'assay-recorded-'));
-const server = await replay();
+const added = positionals[0] === 'record' && join(folder, 'recording.jsonl');
+if (added && existsSync(recording)) writeFileSync(added, gunzipSync(readFileSync(recording)));
+const server = await replay(added || recording);
 let low = 0;
 try {
     for (const mode of Object.keys(wanted.least)) low += judge(mode, await evaluate(folder, server.url, mode));
@@ -99,6 +102,7 @@ try {
     low++;
 } finally {
     server.stop();
+    if (added && existsSync(added)) writeFileSync(recording, gzipSync(readFileSync(added), { level: 9 }));
     rmSync(folder, { recursive: true });
 }
 process.exitCode = low ? 1 : 0;

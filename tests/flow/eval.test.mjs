@@ -367,7 +367,7 @@ test(
             model: 'm',
             least: { 'single-shot': { hidden: 1 } },
         };
-        const recording = join(folder, 'recording.jsonl');
+        const recording = join(folder, 'recording.jsonl.gz');
         const run = (...args) =>
             new Promise((done) => {
                 const argv = [join(root, 'tests/eval/run.mjs'), '--recording', recording, ...args];

@@ -48,6 +48,21 @@ test('implementations that pass every test and yet behave differently are not ca
     assert.equal((await w.proof(pull)).at(-1).passed, true, 'the code passes; it is the evidence that is missing');
 });
 
+test('a test that only passes with code that breaks an example is left out, though nothing else is clear', options, async (t) => {
+    const other = WRONG.replace('test_underscores', 'test_more').replaceAll('Two', 'Six').replace('_two', '_six');
+    const underscores = WORSE_CODE.replace('return text', 'return text.lower().replace(" ", "_")');
+    const cut = (n) => GOOD_CODE.replace('.strip("-")', `.strip("-")[:${10 + n}]`);
+    const w = await world(t, {
+        model: script({ tests: fenced(`${WRONG}\n\n${other}`), implement: ({ n }) => fenced(n === 2 ? underscores : cut(n)) }),
+    });
+    w.ask();
+    const pull = await w.pull();
+    assert.equal(pull.pull.draft, true);
+    assert.match(pull.body, /left out before the lock .*test_underscores/);
+    assert.match(pull.body, /left out before the lock .*test_more/);
+    assert.equal((await w.proof(pull)).at(-1).passed, true);
+});
+
 test('with no samples the tests are locked as they were written', options, async (t) => {
     const w = await world(t, {
         config: () => ({ limits: { samples: 0 } }),
@@ -58,4 +73,14 @@ test('with no samples the tests are locked as they were written', options, async
     assert.equal(job.outcome, 'needs-human');
     assert.equal(w.model.of('implement').length, 1);
     assert.match(w.said(issue).join('\n'), /test_underscores/, 'the wrong test is what fails');
+});
+
+test('code that passes every test, though the static gate finds something in it, is what a person gets', options, async (t) => {
+    const untyped = GOOD_CODE.replace('    return ', '    made: int = ').replace('.strip("-")\n', '.strip("-")\n    return made\n');
+    const w = await world(t, { model: script({ implement: fenced(untyped), repair: fenced(WORSE_CODE) }) });
+    const issue = w.ask();
+    const [job] = await w.ended();
+    assert.equal(job.outcome, 'needs-human');
+    assert.match(job.reason, /still fail, first: mypy/, 'not the tests that the mended code fails');
+    assert.match(w.said(issue).join('\n'), /mypy/);
 });

@@ -44,10 +44,9 @@ static void the_largest_agreement_wins(void **state)
     (void)state;
     for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
         bool passed[6 * MAX_TESTS], trusted[MAX_TESTS];
-        bool alike[6 * 6];
-        memset(alike, true, sizeof alike);
+        const size_t alike[6 * 6] = {0};
         size_t count = fill(cases[c].rows, passed, trusted);
-        struct agreement_view view = {count, strlen(cases[c].rows[0]), passed, trusted, alike};
+        struct agreement_view view = {count, strlen(cases[c].rows[0]), 0, passed, trusted, alike};
         struct agreement found = agreement_find(&view);
         const struct agreement *expected = &cases[c].expected;
         if (memcmp(&found, expected, sizeof found) != 0)
@@ -63,8 +62,8 @@ static void another_behaviour_is_another_group(void **state)
 {
     (void)state;
     const bool passed[] = {true, true, true}, trusted[] = {true};
-    const bool alike[] = {true, false, false, false, true, true, false, true, true};
-    struct agreement_view view = {3, 1, passed, trusted, alike};
+    const size_t alike[] = {10, 8, 7, 8, 10, 9, 7, 9, 10};
+    struct agreement_view view = {3, 1, 10, passed, trusted, alike};
     struct agreement found = agreement_find(&view);
     assert_int_equal(found.chosen, 1);
     assert_int_equal(found.members, 2);
@@ -74,11 +73,43 @@ static void another_behaviour_is_another_group(void **state)
     assert_false(agreement_is_clear(&(struct agreement){.members = 1}, 1));
 }
 
+/* No two are the same: the second does most often what another does, though the first passes more of a model's tests;
+ * and the third, which the others like best, breaks an example. */
+static void what_most_do_on_most_inputs_wins_over_tests(void **state)
+{
+    (void)state;
+    const bool passed[] = {true, true, true, true, false, false, false, true, true}, trusted[] = {true, false, false};
+    const size_t alike[] = {10, 5, 4, 5, 10, 8, 4, 8, 10};
+    struct agreement_view view = {3, 3, 10, passed, trusted, alike};
+    struct agreement found = agreement_find(&view);
+    assert_int_equal(found.chosen, 1);
+    assert_int_equal(found.members, 1);
+    assert_int_equal(found.rivals, 1);
+    assert_int_equal(found.others_passed, 0);
+    assert_false(agreement_is_clear(&found, 3));
+}
+
+/* What one of them did could not be seen: it is like itself alone. */
+static void who_was_not_seen_agrees_with_nobody(void **state)
+{
+    (void)state;
+    const bool passed[] = {true, true, true}, trusted[] = {true};
+    const size_t alike[] = {0, 0, 0, 0, 10, 10, 0, 10, 10};
+    struct agreement_view view = {3, 1, 10, passed, trusted, alike};
+    struct agreement found = agreement_find(&view);
+    assert_int_equal(found.chosen, 1);
+    assert_int_equal(found.members, 2);
+    assert_int_equal(found.rivals, 1);
+    assert_true(agreement_same(&view, 0, 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_largest_agreement_wins),
         cmocka_unit_test(another_behaviour_is_another_group),
+        cmocka_unit_test(what_most_do_on_most_inputs_wins_over_tests),
+        cmocka_unit_test(who_was_not_seen_agrees_with_nobody),
     };
     return cmocka_run_group_tests_name("agreement", tests, NULL, NULL);
 }
