@@ -18,8 +18,9 @@
 enum {
     TICK_MS = 1000,
     PASSED_FD = 3,       /* where a child finds its socket */
-    STATUS_CONFIG = 2,   /* error_exit_status() for usage and configuration */
     BACKOFF_FACTOR = 30, /* the longest pause, in first pauses */
+    STATUS_CONFIG = 2,   /* error_exit_status() for usage and configuration */
+    HEAD_START_MS = 2000 /* for those that tell when they are ready: they need not share the processor meanwhile */
 };
 
 struct child {
@@ -214,14 +215,20 @@ static void hear_ready(struct child *child)
         close_fd(&child->ready_fd); /* it closed its output; its end is told by the pidfd */
 }
 
+/* Once: the others' head start is over. */
 static void announce(struct family *family)
 {
     for (size_t i = 0; i < family->count; i++)
         if (family->children[i].spec->tells_ready && !family->children[i].ready)
             return;
-    if (!family->announced && family->hooks.ready)
-        family->hooks.ready(family->hooks.context);
+    if (family->announced)
+        return;
     family->announced = true;
+    for (size_t i = 0; i < family->count; i++)
+        if (!family->children[i].started_ms)
+            family->children[i].start_at_ms = 0;
+    if (family->hooks.ready)
+        family->hooks.ready(family->hooks.context);
 }
 
 /* Waits for anything to happen, at most until the next restart is due. */
@@ -281,10 +288,10 @@ static void run(struct family *family, struct stop *stop, struct pollfd *fds)
         if (stop->reload && family->hooks.reload && family->hooks.reload(family->hooks.context))
             replace_all(family);
         stop->reload = false;
+        announce(family);
         wait_for_news(family, stop, fds, start_due(family));
         for (size_t i = 0; i < family->count && !family->misconfigured; i++)
             attend(family, &family->children[i]);
-        announce(family);
     }
 }
 
@@ -326,8 +333,10 @@ int children_run(const struct child_spec *specs, size_t count, const struct chil
     AUTO_FREE struct pollfd *fds = calloc(1 + 2 * count, sizeof *fds);
     if (!children || !fds)
         return error_set(err, ERROR_INTERNAL, "start the processes: out of memory");
+    int64_t later = clock_monotonic_ms() + HEAD_START_MS;
     for (size_t i = 0; i < count; i++)
-        children[i] = (struct child){.spec = &specs[i], .pidfd = -1, .ready_fd = -1};
+        children[i] = (struct child){
+            .spec = &specs[i], .pidfd = -1, .ready_fd = -1, .start_at_ms = specs[i].tells_ready ? 0 : later};
     struct family family = {.children = children, .count = count, .hooks = *hooks, .log = log};
     fill_defaults(&family.hooks);
     run(&family, stop, fds);

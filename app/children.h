@@ -1,4 +1,4 @@
-/* Child processes that are to run for as long as we do: started together, started again when they die, stopped
+/* Child processes that are to run for as long as we do: started by us, started again when they die, stopped
  * together.
  *
  * Each child leads a process group of its own, so a terminal's Ctrl-C reaches only us and we stop the rest in order. A
@@ -23,7 +23,8 @@ struct child_spec {
     const char *input;              /* for its standard input, at most 64 KiB; NULL: /dev/null */
     size_t input_len;
     int socket;       /* shown to it as descriptor 3; -1: none */
-    bool tells_ready; /* writes "ready" to its standard output, which is a pipe to us, when it has begun its work */
+    bool tells_ready; /* writes "ready" to its standard output, which is a pipe to us, when it has begun its work. The
+                         others start then, or after two seconds */
 };
 
 struct children_hooks {

@@ -204,6 +204,29 @@ static void readiness_is_told_once_when_all_have_told_it(void **state)
     assert_int_equal(calls, 1);
 }
 
+static void who_tells_has_a_head_start_which_ends(void **state)
+{
+    struct world *world = *state;
+    struct child_spec specs[] = {
+        shell(world, SHELL("echo other >>$F/starts; sleep 60")),
+        shell(world, SHELL("sleep 0.3; echo teller >>$F/starts; echo ready; sleep 60")),
+    };
+    specs[1].tells_ready = true;
+    pid_t pid = stop_us_after(1200, 1);
+    run(world, specs, 2, (struct children_hooks){0});
+    waitpid(pid, NULL, 0);
+    AUTO_FREE char *order = written(world, "starts");
+    assert_string_equal(order, "teller\nother\n");
+    specs[1] = shell(world, SHELL("echo silent >>$F/starts; sleep 60"));
+    specs[1].tells_ready = true;
+    world->stop.asked = 0;
+    pid = stop_us_after(3200, 1);
+    run(world, specs, 2, (struct children_hooks){0});
+    waitpid(pid, NULL, 0);
+    AUTO_FREE char *all = written(world, "starts");
+    assert_string_equal(all, "teller\nother\nsilent\nother\n");
+}
+
 static void a_child_has_what_it_was_given_and_nothing_else(void **state)
 {
     struct world *world = *state;
@@ -211,7 +234,7 @@ static void a_child_has_what_it_was_given_and_nothing_else(void **state)
     int leak = open("/dev/null", O_RDONLY); /* without close-on-exec */
     int ends[2];
     assert_int_equal(pipe(ends), 0);
-    struct child_spec spec = shell(world, SHELL("cat >$F/input; env >$F/env; ls /proc/$$/fd | tr '\\n' ' ' >$F/fds; "
+    struct child_spec spec = shell(world, SHELL("cat >$F/input; env >$F/env; ls -v /proc/$$/fd >$F/fds; "
                                                 "echo through >&3; ps -o pgid= $$ >$F/group; echo $$ >>$F/group; "
                                                 "echo ready; sleep 60"));
     spec.input = "{\"secret\": \"x\"}";
@@ -228,7 +251,7 @@ static void a_child_has_what_it_was_given_and_nothing_else(void **state)
     assert_string_equal(input, spec.input);
     assert_null(strstr(env, "hunter2"));
     assert_non_null(strstr(env, world->variable));
-    assert_int_equal(strncmp(fds, "0 1 2 3 ", 8), 0);
+    assert_int_equal(strncmp(fds, "0\n1\n2\n3\n", 8), 0);
     assert_null(strchr(fds + 8, '4')); /* the shell keeps its own copies from 10 up */
     assert_int_equal(strtol(group, NULL, 10), strtol(strchr(group, '\n'), NULL, 10));
     char text[16] = "";
@@ -297,6 +320,7 @@ int main(void)
         CHILD_TEST(a_second_signal_kills_at_once),
         CHILD_TEST(a_wrong_configuration_ends_all_instead_of_restarting),
         CHILD_TEST(readiness_is_told_once_when_all_have_told_it),
+        CHILD_TEST(who_tells_has_a_head_start_which_ends),
         CHILD_TEST(a_child_has_what_it_was_given_and_nothing_else),
         CHILD_TEST(a_child_dies_with_us),
         CHILD_TEST(an_input_that_fits_no_pipe_is_refused_not_waited_for),
