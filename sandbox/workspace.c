@@ -276,7 +276,10 @@ static int open_owner_map(const struct workspace *workspace, const struct stat *
         return -1;
     pid_t holder = start_namespace_holder(ready[1]);
     close(ready[1]);
-    if (holder > 0 && read(ready[0], &byte, 1) == 1 && map_ids(holder, "uid_map", tree->st_uid, workspace->uid) == 0 &&
+    ssize_t told = holder > 0 ? read(ready[0], &byte, 1) : -1;
+    if (told == 0)
+        errno = ESRCH; /* it was killed */
+    if (told == 1 && map_ids(holder, "uid_map", tree->st_uid, workspace->uid) == 0 &&
         map_ids(holder, "gid_map", tree->st_gid, workspace->gid) == 0) {
         snprintf(path, sizeof path, "/proc/%d/ns/user", holder);
         map = open(path, O_RDONLY | O_CLOEXEC);

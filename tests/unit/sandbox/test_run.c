@@ -3,7 +3,19 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <sched.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+
+/* Takes the place of libc's. The first process that makes a user namespace is killed there, when KILLED_ONCE names a
+ * file that is to tell of it. */
+int unshare(int flags)
+{
+    const char *told = getenv("KILLED_ONCE");
+    if (told && flags == CLONE_NEWUSER && open(told, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600) >= 0)
+        raise(SIGKILL);
+    return (int)syscall(SYS_unshare, flags);
+}
 
 static bool cancel_when_running(void *context)
 {
@@ -334,6 +346,24 @@ static void test_a_runtime_that_fails_once_is_started_again(void **state)
     fs_remove_tree(folder, NULL);
 }
 
+static void test_a_run_whose_namespace_holder_is_killed_is_started_again(void **state)
+{
+    NEED_WORLD(state);
+    struct world *world = *state;
+    AUTO_FREE char *told = text_format("%s/holder-killed", world->folder);
+    struct error err = {0};
+    struct sandbox_result result = {0};
+    struct sandbox_request request = {.argv = (const char *const[]){"echo", "once", NULL}, .tree = world->tree};
+    setenv("KILLED_ONCE", told, 1);
+    int done = sandbox_run(world->sandbox, &request, &result, &err);
+    unsetenv("KILLED_ONCE");
+    if (done < 0)
+        fail_msg("%s", err.message);
+    assert_int_equal(unlink(told), 0); /* it was killed */
+    assert_string_equal(buf_text(&result.out), "once\n");
+    sandbox_result_release(&result);
+}
+
 /* runc under another name is a runtime that we know nothing about: run in the foreground, inside limits of ours. */
 static void test_an_unknown_runtime_is_held_to_the_same_limits(void **state)
 {
@@ -493,6 +523,7 @@ int main(void)
         SANDBOX_TEST(test_a_runtime_that_sets_no_limits_is_caught),
         SANDBOX_TEST(test_a_runtime_that_was_killed_is_worth_another_try),
         SANDBOX_TEST(test_a_runtime_that_fails_once_is_started_again),
+        SANDBOX_TEST(test_a_run_whose_namespace_holder_is_killed_is_started_again),
         SANDBOX_TEST(test_an_unknown_runtime_is_held_to_the_same_limits),
         SANDBOX_TEST(test_a_service_without_root_runs_guests_too),
         SANDBOX_TEST(test_check_says_what_there_is),
