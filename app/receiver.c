@@ -42,6 +42,7 @@ struct receiver {
     size_t in_flight; /* bytes of bodies in memory */
     struct request *batch[BATCH_MAX];
     size_t batch_count;
+    bool resumed;           /* connections whose answers libmicrohttpd is to send: it does not wake up by itself */
     int64_t ready_until_ms; /* monotonic: the store need not be asked before */
 };
 
@@ -280,6 +281,7 @@ static void commit_batch(struct receiver *receiver)
 {
     struct delivery deliveries[BATCH_MAX];
     size_t count = receiver->batch_count;
+    receiver->resumed = count > 0;
     if (!count)
         return;
     int64_t now_ms = store_now_ms(receiver->store);
@@ -503,7 +505,9 @@ static int turn(struct receiver *receiver, int stop_fd, bool *stop, struct error
 {
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(receiver->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     MHD_UNSIGNED_LONG_LONG wait_ms = TICK_MS;
-    if (MHD_get_timeout(receiver->daemon, &wait_ms) != MHD_YES || wait_ms > TICK_MS)
+    if (receiver->resumed)
+        wait_ms = 0;
+    else if (MHD_get_timeout(receiver->daemon, &wait_ms) != MHD_YES || wait_ms > TICK_MS)
         wait_ms = TICK_MS;
     struct pollfd fds[] = {{.fd = info->epoll_fd, .events = POLLIN}, {.fd = stop_fd, .events = POLLIN}};
     if (poll(fds, 2, (int)wait_ms) < 0 && errno != EINTR)

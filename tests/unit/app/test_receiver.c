@@ -424,6 +424,25 @@ static void one_connection_carries_several_deliveries(void **state)
     assert_int_equal(waiting(server), 3);
 }
 
+/* Each is answered when it is stored, though nothing else happens that would wake the receiver up: the bound is half of
+ * what waiting for its next look at the deadlines (250 ms) would take. */
+static void a_delivery_that_comes_alone_is_answered_at_once(void **state)
+{
+    enum { COUNT = 20 };
+    struct server *server = *state;
+    start(server, (struct receiver_config){0});
+    AUTO_CLOSE int fd = dial(server);
+    int64_t began = clock_monotonic_ms();
+    for (int i = 0; i < COUNT; i++) {
+        AUTO_BUF struct buf answer = BUF_INIT(MiB(1));
+        AUTO_FREE char *request = text_format(POST HOST JSON EVENT "X-GitHub-Delivery: alone-%d\r\n" SIGNED BODY, i);
+        assert_true(say(fd, request, strlen(request)));
+        hear(fd, &answer);
+        assert_non_null(strstr(buf_text(&answer), "HTTP/1.1 202"));
+    }
+    assert_in_range(clock_monotonic_ms() - began, 0, COUNT * 250 / 2);
+}
+
 static void a_store_that_cannot_write_is_503_with_a_time_to_come_back(void **state)
 {
     struct server *server = *state;
@@ -484,6 +503,7 @@ int main(void)
         SERVER_TEST(a_client_that_drips_is_cut_off_at_the_deadline),
         SERVER_TEST(more_connections_than_allowed_wait_for_their_turn),
         SERVER_TEST(one_connection_carries_several_deliveries),
+        SERVER_TEST(a_delivery_that_comes_alone_is_answered_at_once),
         SERVER_TEST(a_store_that_cannot_write_is_503_with_a_time_to_come_back),
         SERVER_TEST(a_stop_waits_for_open_requests_but_not_for_idle_connections),
     };
