@@ -361,6 +361,12 @@ static int look_at_pulls(struct look *look, struct error *err)
 
 /* ---- one repository after the other ---- */
 
+/* What a forge says of times are whole seconds: what came in the same second counts. */
+static int64_t whole_second(int64_t at_ms)
+{
+    return at_ms - at_ms % 1000;
+}
+
 /* A label may have been put on before the first event that we heard of, and words may not have been meant for us. */
 static int find_in(struct look *look, const struct repository_row *row, struct error *err)
 {
@@ -368,7 +374,8 @@ static int find_in(struct look *look, const struct repository_row *row, struct e
     int64_t since_ms = row->seen_ms - OVERLAP_MS;
     since_ms = since_ms > row->installed_ms ? since_ms : row->installed_ms;
     since_ms = since_ms > look->since_ms ? since_ms : look->since_ms;
-    int64_t heard_ms = row->heard_ms > since_ms ? row->heard_ms : since_ms;
+    since_ms = whole_second(since_ms);
+    int64_t heard_ms = row->heard_ms > since_ms ? whole_second(row->heard_ms) : since_ms;
     if (forge_find_labelled(catch_up->forge, look->repo, catch_up->config->label, since_ms, on_labelled, look, err) < 0)
         return -1;
     if (forge_find_comments(catch_up->forge, look->repo, row->seen_ms ? since_ms : heard_ms, on_comment, look, err) < 0)

@@ -15,6 +15,7 @@ const LABEL = /^POST .*\/issues\/\d+\/labels$/;
 
 async function oneOfEach(w, issue) {
     const pull = await w.pull();
+    await until('the request was worked through, also by whoever comes after a dead dispatcher', () => issue.reactions.length > 0);
     assert.deepEqual(w.markers(issue), ['job:1:progress']);
     assert.equal(w.gh.pulls(w.repo).length, 1);
     assert.deepEqual(

@@ -189,6 +189,7 @@ export class Assay {
             },
             PATIENCE / 4,
         );
+        await until('all its processes run', () => this.processes().some(({ argv }) => argv[1] === 'work'), PATIENCE / 4);
         return this;
     }
 

@@ -149,14 +149,14 @@ static void comments_of_bots_edited_and_older_ones_are_passed_over(void **state)
 
 #define SINCE "2026-11-21T08:00:00Z"
 
-/* One that was looked at up to ten minutes after SINCE. */
-static void note_looked_at(struct store *store)
+/* One that was looked at up to ten minutes and `more_ms` after SINCE. */
+static void note_looked_at(struct store *store, int64_t more_ms)
 {
     struct error err = {0};
     struct repository_row row = {.forge = "github", .owner = "octo", .name = "shop"};
     NEEDS(store_repository_note(store, "github", "octo", "shop", 0, &err), &err);
     NEEDS(clock_parse_rfc3339(SINCE, &row.installed_ms, &err), &err);
-    row.seen_ms = row.installed_ms + 10 * 60 * 1000;
+    row.seen_ms = row.installed_ms + 10 * 60 * 1000 + more_ms;
     NEEDS(store_repository_seen(store, &row, &err), &err);
 }
 
@@ -186,7 +186,7 @@ static void a_pull_request_of_ours_that_was_closed_unheard_becomes_a_delivery(vo
     struct delivery delivery = {0};
     bool any = false;
     SCRIPT_FORGE(&it, script);
-    note_looked_at(fixture->store);
+    note_looked_at(fixture->store, 0);
     note_pull(fixture->store, 8);
     note_pull(fixture->store, 9);
     const struct config config = {.label = "assay", .catch_up = {.repositories_ms = 1000, .back_ms = clock_wall_ms()}};
@@ -202,6 +202,33 @@ static void a_pull_request_of_ours_that_was_closed_unheard_becomes_a_delivery(vo
     assert_string_equal(json_text_at(payload, "action", ""), "closed");
     assert_string_equal(json_text_at(payload, "pull_request.updated_at", ""), "2026-11-21T09:00:00Z");
     delivery_release(&delivery);
+    script_forge_close(&it);
+}
+
+/* A forge's times are whole seconds: what was said at 8:00:00.7 is of 8:00:00, and comes after what we know up to
+ * 8:00:00.6. */
+static void a_comment_in_the_second_up_to_which_we_know_is_found(void **state)
+{
+    const struct exchange script[] = {
+        {"GET " OCTO "/issues?state=open&labels=assay&since=" SINCE "&per_page=100", NULL, NULL, 200, NULL, "[]"},
+        {"GET " OCTO "/issues/comments?sort=created&direction=asc&since=" SINCE "&per_page=100", NULL, NULL, 200, NULL,
+         "[" COMMENT("4", "mia", "User", SINCE, SINCE) "]"},
+        {"GET /user", NULL, NULL, 200, NULL, "{\"login\": \"assay-user\", \"id\": 1}"},
+        {"GET " OCTO "/issues/7", NULL, NULL, 200, NULL,
+         "{\"number\": 7, \"title\": \"t\", \"state\": \"open\", \"user\": {\"login\": \"mia\"}}"},
+    };
+    struct fixture *fixture = *state;
+    struct script_forge it = {0};
+    struct error err = {0};
+    size_t found = 0;
+    SCRIPT_FORGE(&it, script);
+    note_looked_at(fixture->store, 600);
+    const struct config config = {.label = "assay", .catch_up = {.repositories_ms = 1000, .back_ms = clock_wall_ms()}};
+    const struct forge_config forge_config = {.name = "github"};
+    const struct log log = {.fd = 2, .level = LOG_ERROR};
+    const struct catch_up catch_up = {&config, &forge_config, it.forge, fixture->store, &log, NULL, NULL};
+    NEEDS(catch_up_repositories(&catch_up, true, &found, &err), &err);
+    assert_int_equal(found, 1);
     script_forge_close(&it);
 }
 
@@ -257,6 +284,7 @@ int main(void)
         TEST(one_process_looks_when_it_is_due_and_everybody_at_a_start),
         TEST(tries_at_a_missed_delivery_are_counted),
         TEST(a_pull_request_of_ours_that_was_closed_unheard_becomes_a_delivery),
+        TEST(a_comment_in_the_second_up_to_which_we_know_is_found),
         TEST(repositories_are_known_from_any_event_and_from_installations),
         cmocka_unit_test(a_token_keeps_no_list_of_deliveries),
         cmocka_unit_test(a_label_counts_when_it_was_put_on_last_and_lately),
