@@ -160,6 +160,19 @@ static void note_looked_at(struct store *store, int64_t more_ms)
     NEEDS(store_repository_seen(store, &row, &err), &err);
 }
 
+/* How many deliveries are made of what is found. */
+static size_t look_at_repositories(struct store *store, struct forge *forge)
+{
+    const struct config config = {.label = "assay", .catch_up = {.repositories_ms = 1000, .back_ms = clock_wall_ms()}};
+    const struct forge_config forge_config = {.name = "github"};
+    const struct log log = {.fd = 2, .level = LOG_ERROR};
+    const struct catch_up catch_up = {&config, &forge_config, forge, store, &log, NULL, NULL};
+    struct error err = {0};
+    size_t found = 0;
+    NEEDS(catch_up_repositories(&catch_up, true, &found, &err), &err);
+    return found;
+}
+
 static void note_pull(struct store *store, int64_t number)
 {
     struct error err = {0};
@@ -182,19 +195,13 @@ static void a_pull_request_of_ours_that_was_closed_unheard_becomes_a_delivery(vo
     struct fixture *fixture = *state;
     struct script_forge it = {0};
     struct error err = {0};
-    size_t found = 0;
     struct delivery delivery = {0};
     bool any = false;
     SCRIPT_FORGE(&it, script);
     note_looked_at(fixture->store, 0);
     note_pull(fixture->store, 8);
     note_pull(fixture->store, 9);
-    const struct config config = {.label = "assay", .catch_up = {.repositories_ms = 1000, .back_ms = clock_wall_ms()}};
-    const struct forge_config forge_config = {.name = "github"};
-    const struct log log = {.fd = 2, .level = LOG_ERROR};
-    const struct catch_up catch_up = {&config, &forge_config, it.forge, fixture->store, &log, NULL, NULL};
-    NEEDS(catch_up_repositories(&catch_up, true, &found, &err), &err);
-    assert_int_equal(found, 1);
+    assert_int_equal(look_at_repositories(fixture->store, it.forge), 1);
     NEEDS(store_delivery_take(fixture->store, clock_wall_ms() + 1000, 1000, &delivery, &any, &err), &err);
     assert_true(any);
     assert_string_equal(delivery.event, "pull_request");
@@ -219,16 +226,9 @@ static void a_comment_in_the_second_up_to_which_we_know_is_found(void **state)
     };
     struct fixture *fixture = *state;
     struct script_forge it = {0};
-    struct error err = {0};
-    size_t found = 0;
     SCRIPT_FORGE(&it, script);
     note_looked_at(fixture->store, 600);
-    const struct config config = {.label = "assay", .catch_up = {.repositories_ms = 1000, .back_ms = clock_wall_ms()}};
-    const struct forge_config forge_config = {.name = "github"};
-    const struct log log = {.fd = 2, .level = LOG_ERROR};
-    const struct catch_up catch_up = {&config, &forge_config, it.forge, fixture->store, &log, NULL, NULL};
-    NEEDS(catch_up_repositories(&catch_up, true, &found, &err), &err);
-    assert_int_equal(found, 1);
+    assert_int_equal(look_at_repositories(fixture->store, it.forge), 1);
     script_forge_close(&it);
 }
 
