@@ -215,20 +215,19 @@ static void hear_ready(struct child *child)
         close_fd(&child->ready_fd); /* it closed its output; its end is told by the pidfd */
 }
 
-/* Once: the others' head start is over. */
-static void announce(struct family *family)
+static bool all_have_told(const struct family *family)
 {
     for (size_t i = 0; i < family->count; i++)
         if (family->children[i].spec->tells_ready && !family->children[i].ready)
-            return;
-    if (family->announced)
-        return;
-    family->announced = true;
+            return false;
+    return true;
+}
+
+static void end_head_start(struct family *family)
+{
     for (size_t i = 0; i < family->count; i++)
         if (!family->children[i].started_ms)
             family->children[i].start_at_ms = 0;
-    if (family->hooks.ready)
-        family->hooks.ready(family->hooks.context);
 }
 
 /* Waits for anything to happen, at most until the next restart is due. */
@@ -281,6 +280,19 @@ static void tick(const struct family *family)
         family->hooks.tick(family->hooks.context);
 }
 
+/* Starts what is due, and says once that all are there; the time until the next one is due. */
+static int64_t start_and_announce(struct family *family)
+{
+    bool first = !family->announced && all_have_told(family);
+    if (first)
+        end_head_start(family);
+    int64_t next = start_due(family);
+    if (first && family->hooks.ready)
+        family->hooks.ready(family->hooks.context);
+    family->announced = family->announced || first;
+    return next;
+}
+
 static void run(struct family *family, struct stop *stop, struct pollfd *fds)
 {
     while (!stop_wait(stop, 0) && !family->misconfigured) {
@@ -288,8 +300,7 @@ static void run(struct family *family, struct stop *stop, struct pollfd *fds)
         if (stop->reload && family->hooks.reload && family->hooks.reload(family->hooks.context))
             replace_all(family);
         stop->reload = false;
-        announce(family);
-        wait_for_news(family, stop, fds, start_due(family));
+        wait_for_news(family, stop, fds, start_and_announce(family));
         for (size_t i = 0; i < family->count && !family->misconfigured; i++)
             attend(family, &family->children[i]);
     }

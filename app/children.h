@@ -28,7 +28,7 @@ struct child_spec {
 };
 
 struct children_hooks {
-    void (*ready)(void *context);  /* once, when all that tell have told; or NULL */
+    void (*ready)(void *context);  /* once, when all that tell have told and the others are started; or NULL */
     void (*tick)(void *context);   /* at least once a second, also while all end; or NULL */
     bool (*reload)(void *context); /* on SIGHUP: may change the specs; true: every child is replaced by a new one */
     void *context;
