@@ -9,10 +9,10 @@ The file has one JSON object a line: the request's key, the request, what was an
 request is known by its method, its path and its body, whatever the order of members and without what differs from
 run to run (see VOLATILE and NOISE). The same request asked again gets the next answer that was recorded for it; after
 the last one, the last one again. A request that was never recorded gets status 501 (asking again is no use) and a
-message with its key and what tells it from the nearest one that was; the same goes to standard error. To serve, the
-file may be compressed (its name then ends in .gz). Where the model
+message with its key and what tells it from the nearest one that was; the same goes to standard error. Where the model
 can be asked (both), only the same request to the letter is answered from the file. Upstream gets one request at a time,
-and what it answers is written down also when whoever asked has left.
+and what it answers is written down also when whoever asked has left. A file whose name ends in .gz is compressed, and
+can only be served.
 
 Prints "listening on http://127.0.0.1:PORT" when it is ready. Standard library only.
 """
