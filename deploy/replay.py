@@ -333,6 +333,8 @@ def main():
     options = parser.parse_args()
     if options.mode != "serve" and not options.upstream:
         parser.error(f"{options.mode} needs --upstream")
+    if options.mode != "serve" and options.file.endswith(".gz"):
+        parser.error(f"{options.file} is compressed, and nothing can be added to it: decompress it first")
     recording = Recording(options.file)
     if options.mode != "serve":
         recording.mend()

@@ -73,6 +73,21 @@ bool agreement_contradicts(const struct agreement_view *view, const struct agree
     return agreement->members > 1 || passing * 2 < credible;
 }
 
+bool agreement_nobody_passes(const struct agreement_view *view, size_t test)
+{
+    enum { ENOUGH = 3 };
+    size_t trusted = 0, credible = 0, believers = 0, passing = 0;
+    for (size_t i = 0; i < view->tests; i++)
+        trusted += view->trusted[i];
+    for (size_t witness = 0; witness < view->witnesses; witness++) {
+        bool keeps = group_of(view, witness).trusted_passed == trusted;
+        credible += keeps;
+        believers += keeps && passes(view, witness, test);
+        passing += passes(view, witness, test);
+    }
+    return trusted >= 2 && credible && !believers && (credible >= ENOUGH || (view->witnesses >= ENOUGH && !passing));
+}
+
 bool agreement_is_clear(const struct agreement *agreement, size_t witnesses)
 {
     return agreement->members > 1 && agreement->members * 2 > witnesses;

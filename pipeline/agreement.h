@@ -45,4 +45,8 @@ bool agreement_is_clear(const struct agreement *agreement, size_t witnesses);
  * request's examples (or a group of two or more, which is no accident)? */
 bool agreement_contradicts(const struct agreement_view *view, const struct agreement *agreement, size_t test);
 
+/* There are two examples of the request or more, one witness at least keeps them all, and nobody passes this test:
+ * neither anyone who keeps them, if these are three or more, nor else anyone of three or more. */
+bool agreement_nobody_passes(const struct agreement_view *view, size_t test);
+
 #endif

@@ -294,23 +294,6 @@ static size_t may_overrule(const struct hearing *hearing, const struct agreement
     return unanimous ? others : others / 2;
 }
 
-/* One at least keeps every example of the request, and nobody passes it: neither anyone who keeps them, if these are
- * three or more, nor else anyone at all. */
-static bool nobody_passes(const struct hearing *hearing, const struct agreement_view *view, size_t test)
-{
-    size_t trusted = count_trusted(hearing), credible = 0, believers = 0, passing = 0;
-    for (size_t i = 0; i < hearing->count; i++) {
-        size_t kept = 0;
-        for (size_t k = 0; k < view->tests; k++)
-            kept += hearing->trusted[k] && hearing->witnesses[i].passed[k];
-        bool passes = hearing->witnesses[i].passed[test];
-        credible += kept == trusted;
-        believers += kept == trusted && passes;
-        passing += passes;
-    }
-    return trusted >= 2 && credible && !believers && (credible >= 3 || (hearing->count >= 3 && !passing));
-}
-
 static void leave_out(struct run *run, struct hearing *hearing, const struct agreement *agreement, size_t test,
                       json_t *dropped)
 {
@@ -336,7 +319,7 @@ static void overrule(struct run *run, struct hearing *hearing, const struct agre
         contradicted += agreement_contradicts(view, agreement, i);
     bool all = contradicted <= may_overrule(hearing, view, agreement);
     for (size_t i = 0; i < view->tests; i++)
-        if (agreement_contradicts(view, agreement, i) && (all || nobody_passes(hearing, view, i)))
+        if (agreement_contradicts(view, agreement, i) && (all || agreement_nobody_passes(view, i)))
             leave_out(run, hearing, agreement, i, dropped);
 }
 

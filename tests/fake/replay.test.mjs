@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import { FakeModel } from './model.mjs';
 
 const script = fileURLToPath(new URL('../../deploy/replay.py', import.meta.url));
@@ -127,6 +128,18 @@ test('pieces are passed on as they come, and kept when whoever asked has left', 
     assert.ok(entry.pieces.length > 5 && entry.pieces.reduce((sum, [ms]) => sum + ms, 0) > 200);
     await slow.stop();
 });
+test('a compressed recording is served, and not added to', async () => {
+    const small = `${file}.gz`;
+    writeFileSync(small, gzipSync(readFileSync(file)));
+    const { url } = await replay('serve', '--file', small);
+    assert.equal((await ask(url, 'one')).status, 200);
+    for (const mode of ['record', 'both']) {
+        const refused = await replay(mode, '--file', small, '--upstream', model.url);
+        assert.equal(refused.url, null);
+        assert.match(refused.child.problems, /nothing can be added to it/);
+    }
+});
+
 test('a broken recording is refused with its line', async () => {
     const broken = join(folder, 'broken.jsonl');
     writeFileSync(broken, readFileSync(file, 'utf8').split('\n')[0] + '\n{"key":\n');

@@ -103,6 +103,33 @@ static void who_was_not_seen_agrees_with_nobody(void **state)
     assert_true(agreement_same(&view, 0, 0));
 }
 
+static void a_test_that_nobody_passes_who_counts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        const char *rows[6];
+        bool nobody; /* of the last test */
+    } tests[] = {
+        {"three who keep the examples fail it", {"TT-", "TT-", "TT-"}, true},
+        {"so do three, and who breaks one passes it", {"TT-", "tT+", "TT-", "TT-"}, true},
+        {"two are too few to overrule who passes it", {"TT-", "tT+", "TT-"}, false},
+        {"nobody at all of three", {"TT-", "tT-", "Tt-"}, true},
+        {"nobody of two", {"TT-", "tT-"}, false},
+        {"one who keeps them passes it", {"TT-", "TT-", "TT+", "TT-"}, false},
+        {"nobody keeps them", {"tT-", "Tt-", "tt-"}, false},
+        {"one example is too little", {"T--", "T--", "T--"}, false},
+    };
+    for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) {
+        bool passed[6 * MAX_TESTS], trusted[MAX_TESTS];
+        const size_t alike[6 * 6] = {0};
+        size_t count = fill(tests[i].rows, passed, trusted);
+        struct agreement_view view = {count, 3, 0, passed, trusted, alike};
+        if (agreement_nobody_passes(&view, 2) != tests[i].nobody)
+            fail_msg("%s", tests[i].name);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -110,6 +137,7 @@ int main(void)
         cmocka_unit_test(another_behaviour_is_another_group),
         cmocka_unit_test(what_most_do_on_most_inputs_wins_over_tests),
         cmocka_unit_test(who_was_not_seen_agrees_with_nobody),
+        cmocka_unit_test(a_test_that_nobody_passes_who_counts),
     };
     return cmocka_run_group_tests_name("agreement", tests, NULL, NULL);
 }
