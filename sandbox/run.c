@@ -491,9 +491,25 @@ static int run_init(struct run *run, struct sandbox *sandbox, const struct sandb
     return run->files ? 0 : error_system(err, ENOMEM, "start a run");
 }
 
-/* *unbegun: it failed before the command began. */
+/* When a helper of ours or of the runtime is killed while the isolation is made, that looks like isolation that cannot
+ * be had: nothing of the command has run then. What cannot be had fails again. */
+static bool is_worth_another(const struct run *run, const struct error *failure)
+{
+    bool unbegun = !run->begun && (run->failure.code != ERROR_NONE || (run->refused && WIFEXITED(run->refusal)));
+    return unbegun && (failure->code == ERROR_SANDBOX || failure->code == ERROR_IO);
+}
+
+/* The guest is the first process of its namespace, which no process of it can kill (pid_namespaces(7)): somebody
+ * outside has, the kernel short of memory above all. Only a processor limit that it has set for itself looks the same.
+ */
+static bool was_killed_from_outside(const struct sandbox_result *result)
+{
+    return result->end == SANDBOX_SIGNALLED && result->signal == SIGKILL;
+}
+
+/* *again: it says nothing about the command, so the command should run once more. */
 static int run_once(struct sandbox *sandbox, const struct sandbox_request *request, struct sandbox_result *result,
-                    bool *unbegun, struct error *err)
+                    bool *again, struct error *err)
 {
     struct run run;
     int done = -1;
@@ -503,27 +519,26 @@ static int run_once(struct sandbox *sandbox, const struct sandbox_request *reque
         follow(&run);
         done = conclude(&run, result, err);
     }
-    *unbegun = !run.begun && (run.failure.code != ERROR_NONE || (run.refused && WIFEXITED(run.refusal)));
+    *again = done == 0 ? was_killed_from_outside(result) : is_worth_another(&run, err);
     run_release(&run);
     return done;
 }
 
-/* When a helper of ours or of the runtime is killed while the isolation is made, that looks like isolation that cannot
- * be had. Nothing of the command has run then, so it is started once more; what cannot be had fails again. */
 int sandbox_run(struct sandbox *sandbox, const struct sandbox_request *request, struct sandbox_result *result,
                 struct error *err)
 {
-    struct error first = {0};
-    struct error second = {0};
-    bool unbegun = false;
-    if (run_once(sandbox, request, result, &unbegun, &first) == 0)
-        return 0;
-    bool again = unbegun && (first.code == ERROR_SANDBOX || first.code == ERROR_IO);
-    if (again && run_once(sandbox, request, result, &unbegun, &second) == 0)
-        return 0;
-    if (err)
-        *err = again ? second : first;
-    return -1;
+    struct error failure = {0};
+    bool again = false;
+    int done = run_once(sandbox, request, result, &again, &failure);
+    if (again) {
+        if (done == 0)
+            sandbox_result_release(result);
+        failure = (struct error){0};
+        done = run_once(sandbox, request, result, &again, &failure);
+    }
+    if (done < 0 && err)
+        *err = failure;
+    return done;
 }
 
 void sandbox_result_release(struct sandbox_result *result)

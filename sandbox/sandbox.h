@@ -39,8 +39,9 @@ extern const struct yaml_field sandbox_config_fields[];
 /* How a run ended. Each limit has a result of its own. */
 enum sandbox_end {
     SANDBOX_EXITED,    /* by itself: see exit_status */
-    SANDBOX_SIGNALLED, /* by a signal of its own making: see signal. The command is process 1 of its namespace, which
-                          ignores a signal that it sends to itself and does not handle */
+    SANDBOX_SIGNALLED, /* by a signal of its own making, or SIGKILL twice from outside: see signal. The command is
+                          process 1 of its namespace, which ignores a signal that it sends to itself and does not
+                          handle */
     SANDBOX_TIMED_OUT,
     SANDBOX_OUT_OF_MEMORY,
     SANDBOX_TOO_MANY_PROCESSES, /* the pids limit was hit (whatever the exit status) */
@@ -92,9 +93,10 @@ struct sandbox *sandbox_new(const struct sandbox_config *config, const char *sta
                             struct error *err);
 void sandbox_free(struct sandbox *sandbox);
 
-/* Runs to the end. 0 when the guest ran, however it ended; -1 when it could not be run: ERROR_NOT_FOUND for a command
- * that is not there or cannot be executed, ERROR_SANDBOX for isolation that cannot be had, ERROR_INPUT for a wrong
- * request; or was cancelled: ERROR_CANCELLED. */
+/* Runs to the end; once more when the guest was killed from outside, or a helper was before the command began: what it
+ * writes is gone with each run. 0 when the guest ran, however it ended; -1 when it could not be run: ERROR_NOT_FOUND
+ * for a command that is not there or cannot be executed, ERROR_SANDBOX for isolation that cannot be had, ERROR_INPUT
+ * for a wrong request; or was cancelled: ERROR_CANCELLED. */
 int sandbox_run(struct sandbox *sandbox, const struct sandbox_request *request, struct sandbox_result *result,
                 struct error *err);
 void sandbox_result_release(struct sandbox_result *result);

@@ -364,6 +364,46 @@ static void test_a_run_whose_namespace_holder_is_killed_is_started_again(void **
     sandbox_result_release(&result);
 }
 
+struct killer {
+    struct world *world;
+    int wanted, killed;
+};
+
+/* A `cancelled` that never cancels: it kills guests from outside, as the kernel does when the machine is short of
+ * memory. */
+static bool kill_guest(void *context)
+{
+    struct killer *killer = context;
+    if (killer->killed < killer->wanted)
+        killer->killed += signal_probes(killer->world, SIGKILL);
+    return false;
+}
+
+/* The first process of a namespace cannot be killed from within. */
+static void test_a_guest_that_is_killed_from_outside_runs_once_more(void **state)
+{
+    NEED_WORLD(state);
+    struct world *world = *state;
+    AUTO_FREE char *script = text_format("sleep 1; echo done # %s", world->probe);
+    static const struct {
+        int kills;
+        enum sandbox_end end;
+        const char *out;
+    } rows[] = {{1, SANDBOX_EXITED, "done\n"}, {2, SANDBOX_SIGNALLED, ""}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct killer killer = {world, rows[i].kills, 0};
+        struct sandbox_result result;
+        RUN(world, ((struct sandbox_request){.cancelled = kill_guest, .cancel_context = &killer}), &result, "sh", "-c",
+            script);
+        assert_int_equal(killer.killed, rows[i].kills);
+        assert_int_equal(result.end, rows[i].end);
+        assert_int_equal(result.signal, rows[i].end == SANDBOX_SIGNALLED ? SIGKILL : 0);
+        assert_string_equal(buf_text(&result.out), rows[i].out);
+        sandbox_result_release(&result);
+        assert_host_untouched(state);
+    }
+}
+
 /* runc under another name is a runtime that we know nothing about: run in the foreground, inside limits of ours. */
 static void test_an_unknown_runtime_is_held_to_the_same_limits(void **state)
 {
@@ -524,6 +564,7 @@ int main(void)
         SANDBOX_TEST(test_a_runtime_that_was_killed_is_worth_another_try),
         SANDBOX_TEST(test_a_runtime_that_fails_once_is_started_again),
         SANDBOX_TEST(test_a_run_whose_namespace_holder_is_killed_is_started_again),
+        SANDBOX_TEST(test_a_guest_that_is_killed_from_outside_runs_once_more),
         SANDBOX_TEST(test_an_unknown_runtime_is_held_to_the_same_limits),
         SANDBOX_TEST(test_a_service_without_root_runs_guests_too),
         SANDBOX_TEST(test_check_says_what_there_is),

@@ -208,8 +208,8 @@ static inline void run_in(struct world *world, struct sandbox *sandbox, struct s
     run_in(world, (world)->sandbox, request, (const char *const[]){__VA_ARGS__, NULL}, result)
 #define PLAIN ((struct sandbox_request){0})
 
-/* How many processes of the machine have the probe's name in their command line. */
-static inline int count_probes(const struct world *world)
+/* How many processes of the machine have the probe's name in their command line. Each gets the signal; 0 is none. */
+static inline int signal_probes(const struct world *world, int signal)
 {
     glob_t found;
     int count = 0;
@@ -220,11 +220,19 @@ static inline int count_probes(const struct world *world)
         if (!file)
             continue;
         size_t len = fread(text, 1, sizeof text - 1, file);
-        count += memmem(text, len, world->probe, strlen(world->probe)) != NULL;
         fclose(file);
+        if (!memmem(text, len, world->probe, strlen(world->probe)))
+            continue;
+        kill((pid_t)strtol(found.gl_pathv[i] + strlen("/proc/"), NULL, 10), signal);
+        count++;
     }
     globfree(&found);
     return count;
+}
+
+static inline int count_probes(const struct world *world)
+{
+    return signal_probes(world, 0);
 }
 
 static inline size_t count_matches(const char *pattern)
