@@ -6,7 +6,8 @@ BUILD   ?= build
 Q       := $(if $(V),,@)
 say      = @printf '  %-5s %s\n'
 
-PACKAGES := libcurl libmicrohttpd jansson yaml-0.1 libxml-2.0 libgit2 libjwt libcrypto libzstd sqlite3 libpq tree-sitter
+RECEIVER_PACKAGES := libmicrohttpd jansson libcrypto libzstd sqlite3 libpq
+PACKAGES := $(RECEIVER_PACKAGES) libcurl yaml-0.1 libxml-2.0 libgit2 libjwt tree-sitter
 WARN     := -Wall -Wextra -Wshadow -Wconversion -Wvla -Wstrict-prototypes
 HARDEN   := -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protection -D_FORTIFY_SOURCE=2
 OPTIMISE ?= -O2 -g
@@ -30,13 +31,18 @@ PROBE      := $(BUILD)/tests/probe/probe
 
 all: $(BUILD)/assay
 
-$(BUILD)/assay: $(filter-out %/main.o,$(call objects,app)) $(BUILD)/app/main.o $(foreach f,$(FOLDERS),$(call archive,$f)) $(BUILD)/grammars.a
+$(BUILD)/assay: $(BUILD)/app/main.o $(foreach f,$(FOLDERS),$(call archive,$f)) $(BUILD)/grammars.a | $(BUILD)/assay-receiver
 	$(say) LD $@
-	$(Q)$(CC) $(LDFLAGS) -o $@ $(BUILD)/app/main.o -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
 
-# main.c holds main() and stays out of the library, so that tests can link the rest.
+# It is looked for beside assay. No other library can slip in: what it links is named here.
+$(BUILD)/assay-receiver: $(BUILD)/app/main_receiver.o $(foreach f,app forge app/base,$(call archive,$f))
+	$(say) LD $@
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(shell pkg-config --libs $(RECEIVER_PACKAGES))
+
+# main() stays out of the library, so that tests can link the rest.
 define FOLDER_RULE
-$(call archive,$1): $(filter-out %/main.o,$(call objects,$1)) $(if $(filter app/base,$1),$(BUILD)/templates.o)
+$(call archive,$1): $(filter-out %/main.o %/main_receiver.o,$(call objects,$1)) $(if $(filter app/base,$1),$(BUILD)/templates.o)
 	$$(say) AR $$@
 	$$(Q)rm -f $$@ && ar rcs $$@ $$^
 endef
@@ -103,6 +109,7 @@ demo: all
 
 install: all
 	install -Dm755 $(BUILD)/assay $(DESTDIR)$(PREFIX)/bin/assay
+	install -Dm755 $(BUILD)/assay-receiver $(DESTDIR)$(PREFIX)/bin/assay-receiver
 	install -Dm644 deploy/assay.service $(DESTDIR)$(PREFIX)/lib/systemd/system/assay.service
 	install -Dm644 deploy/assay.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/assay.socket
 	install -Dm644 deploy/assay.example.yml $(DESTDIR)$(PREFIX)/share/doc/assay/assay.example.yml

@@ -4,6 +4,8 @@
  * The listening socket is made here, or handed to us by systemd, and outlives its receivers. The receiver gets the
  * webhook secrets by a pipe and an empty environment; the others read the configuration themselves. */
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +19,11 @@
 #include "app/service.h"
 #include "app/store.h"
 
+#define RECEIVER "assay-receiver" /* beside our own file */
+
 enum {
-    RECEIVER_SOCKET = 3, /* where app/children shows it */
+    RECEIVER_SOCKET = 3,   /* where app/children shows it */
+    RECEIVER_PROGRAM = 10, /* or higher: above those that a child uses */
     NEEDS = CONFIG_NEEDS_FORGES | CONFIG_NEEDS_MODELS,
     CONFIG_MAX = 1024 * 1024
 };
@@ -29,6 +34,9 @@ struct serve {
     struct stop stop;
     struct service service;
     struct child_spec *receiver; /* its input changes with the configuration */
+    int program;                 /* the receiver's, held open: the same after an upgrade has replaced the file */
+    char program_by_number[32];
+    const char *program_path;
     char *serving; /* our copy of the configuration that is in force, for the children; NULL without a file */
     bool stopping; /* and the service manager knows it */
     int socket;
@@ -57,6 +65,8 @@ static void serve_release(struct serve *serve)
         free(serve->variables[i]);
     if (serve->socket >= 0)
         close(serve->socket);
+    if (serve->program >= 0)
+        close(serve->program);
     stop_release(&serve->stop);
     service_release(&serve->service);
     config_release(&serve->config);
@@ -108,6 +118,28 @@ static int make_environment(struct serve *serve, struct error *err)
 
 /* ---- before anything is started ---- */
 
+/* Its own program, smaller than ours; where somebody has taken only ours along, that is one, too. */
+static int find_receiver(struct serve *serve, struct error *err)
+{
+    char self[PATH_MAX];
+    ssize_t len = readlink("/proc/self/exe", self, sizeof self);
+    const char *slash = len > 0 ? memrchr(self, '/', (size_t)len) : NULL;
+    if (!slash)
+        return error_system(err, errno, "find out where assay is");
+    AUTO_FREE char *path = text_format("%.*s/" RECEIVER, (int)(slash - self), self);
+    AUTO_CLOSE int found = path ? open(path, O_PATH | O_CLOEXEC) : -1;
+    if (found < 0 && errno == ENOENT) {
+        serve->program_path = "/proc/self/exe";
+        return 0;
+    }
+    serve->program = found < 0 ? -1 : fcntl(found, F_DUPFD_CLOEXEC, RECEIVER_PROGRAM);
+    if (serve->program < 0)
+        return error_system(err, errno, "start " RECEIVER);
+    snprintf(serve->program_by_number, sizeof serve->program_by_number, "/proc/self/fd/%d", serve->program);
+    serve->program_path = serve->program_by_number;
+    return 0;
+}
+
 /* Applies missing migrations here, so that a database that cannot be used is said once, before anything is started. */
 static int check_database(struct serve *serve, struct error *err)
 {
@@ -154,7 +186,7 @@ static int prepare(struct serve *serve, const char *config_path, struct error *e
         return error_set(err, ERROR_INTERNAL, "out of memory");
     if (has_file && keep_copy(serve, serve->config.file, err) < 0)
         return -1;
-    if (check_database(serve, err) < 0 || make_environment(serve, err) < 0 ||
+    if (find_receiver(serve, err) < 0 || check_database(serve, err) < 0 || make_environment(serve, err) < 0 ||
         !(serve->orders = make_orders(&serve->config, serve->database, err)))
         return -1;
     return open_socket(serve, err) < 0 ? -1 : stop_watch_and_reload(&serve->stop, err);
@@ -246,7 +278,7 @@ static int run(struct serve *serve, struct error *err)
     const char *const work[] = {"assay", "work", option, serve->serving, NULL};
     struct child_spec specs[] = {
         {.name = "receiver",
-         .program = "/proc/self/exe",
+         .program = serve->program_path,
          .argv = receiver,
          .environment = serve->environment,
          .input = serve->orders,
@@ -270,7 +302,8 @@ int cli_serve(int argc, char **argv, struct error *err)
         return 0;
     if (cli_options(argc, argv, options, NULL, 0, err) < 0)
         return -1;
-    struct serve serve = {.log = log_open("serve"), .socket = -1, .stop = {.fd = -1}, .service = {-1, -1, 0, 0}};
+    struct serve serve = {
+        .log = log_open("serve"), .socket = -1, .program = -1, .stop = {.fd = -1}, .service = {-1, -1, 0, 0}};
     int status = prepare(&serve, config_path, err);
     if (status == 0)
         status = run(&serve, err);

@@ -256,6 +256,44 @@ static void the_receiver_has_no_key_but_the_webhook_secrets(void **state)
         assert_non_null(strstr(status.data, expected[i]));
 }
 
+/* The name of the file that the receiver runs; skips where it cannot be seen. Heap. */
+static char *receiver_file(struct world *world)
+{
+    char target[PATH_MAX] = "";
+    pid_t pid = 0;
+    start_serve(world);
+    assert_int_equal(deliver(world, "first"), 202);
+    assert_int_equal(children_of(world->pid, "receiver", &pid, 1), 1);
+    AUTO_FREE char *path = text_format("/proc/%d/exe", (int)pid);
+    if (readlink(path, target, sizeof target - 1) < 0) {
+        print_message("skipped: another user's program cannot be seen here\n");
+        skip();
+    }
+    return strdup(strrchr(target, '/') + 1);
+}
+
+static void the_receiver_is_a_program_of_its_own(void **state)
+{
+    struct world *world = *state;
+    need_program(world);
+    AUTO_FREE char *file = receiver_file(world);
+    assert_string_equal(file, "assay-receiver");
+}
+
+static void assay_without_it_is_its_own_receiver(void **state)
+{
+    struct world *world = *state;
+    need_program(world);
+    AUTO_BUF struct buf program = BUF_INIT(MiB(256));
+    AUTO_FREE char *alone = text_format("%s/assay", world->folder);
+    assert_int_equal(fs_read(world->assay, &program, NULL), 0);
+    assert_int_equal(fs_write_atomic(alone, program.data, program.len, 0700, NULL), 0);
+    free(world->assay);
+    world->assay = STEAL(alone);
+    AUTO_FREE char *file = receiver_file(world);
+    assert_string_equal(file, "assay");
+}
+
 #define SERVE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -269,6 +307,8 @@ int main(void)
         SERVE_TEST(a_receiver_that_dies_is_replaced_and_no_delivery_is_refused),
         SERVE_TEST(kill_9_of_serve_takes_all_processes_with_it),
         SERVE_TEST(the_receiver_has_no_key_but_the_webhook_secrets),
+        SERVE_TEST(the_receiver_is_a_program_of_its_own),
+        SERVE_TEST(assay_without_it_is_its_own_receiver),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
