@@ -16,10 +16,10 @@
 #include "app/base/fs.h"
 #include "app/cli.h"
 #include "app/config.h"
+#include "app/home.h"
 #include "app/housekeeper.h"
 #include "app/source.h"
 #include "app/stop.h"
-#include "app/worker_home.h"
 
 enum {
     TICK_MS = 200,
@@ -58,7 +58,7 @@ struct worker {
     struct log log;
     struct store *store;
     struct stop stop;
-    struct worker_home home;
+    struct home home;
     struct housekeeper keeper;
     struct slot *slots;
     int64_t *cancelled; /* room for the jobs of all slots */
@@ -432,7 +432,7 @@ static void remove_dead_workspaces(struct worker *worker)
 static int worker_open(struct worker *worker, struct error *err)
 {
     if (config_load(worker->config_path, 0, &worker->config, err) < 0 || stop_watch(&worker->stop, err) < 0 ||
-        worker_home_open(&worker->home, worker->config.state_dir, &worker->stop, &worker->log, err) < 0)
+        home_open(&worker->home, worker->config.state_dir, "worker", &worker->stop, &worker->log, err) < 0)
         return -1;
     worker->slot_count = (size_t)worker->config.workers;
     worker->slots = calloc(worker->slot_count, sizeof *worker->slots);
@@ -453,7 +453,7 @@ static void worker_close(struct worker *worker)
     free(worker->cancelled);
     stop_release(&worker->stop);
     housekeeper_end(&worker->keeper);
-    worker_home_close(&worker->home);
+    home_close(&worker->home);
     config_release(&worker->config);
 }
 
