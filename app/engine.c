@@ -34,7 +34,8 @@ struct pipeline engine_pipeline(const struct engine *engine, const char *tree, c
                              .tools = engine->tools,
                              .tree = tree,
                              .repair_rounds = engine->config->limits.repair_rounds,
-                             .context_tokens = engine->config->limits.context_tokens,
+                             .context_tokens =
+                                 models_context_tokens(engine->models, engine->config->limits.context_tokens),
                              .thresholds = engine->config->thresholds,
                              .samples = engine->config->limits.samples,
                              .log = log};

@@ -106,6 +106,17 @@ static struct model_entry *entry_at(const struct models *models, enum model_role
     return NULL;
 }
 
+int64_t models_context_tokens(const struct models *models, int64_t most)
+{
+    for (enum model_role role = 0; role < ROLE_COUNT; role++)
+        for (size_t step = 0; step < models_route_length(models, role); step++) {
+            int64_t room = entry_at(models, role, step)->config->context_tokens;
+            if (room > 0 && room / 5 * 3 < most)
+                most = room / 5 * 3;
+        }
+    return most;
+}
+
 enum model_format models_format(const struct models *models, enum model_role role, size_t step)
 {
     if (models_route_length(models, role) == 0)

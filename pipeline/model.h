@@ -129,6 +129,10 @@ void model_answer_release(struct model_answer *answer);
 
 /* Models on a role's route; 0 when the role has none. */
 size_t models_route_length(const struct models *models, enum model_role role);
+/* How much of what a prompt holds may be the repository's, so that each model on a route can read it: three fifths of
+ * the least `context_tokens`, the rest being for the request, the examples and the answer; `most` where that is less.
+ */
+int64_t models_context_tokens(const struct models *models, int64_t most);
 /* The format that the model at this step is asked in. */
 enum model_format models_format(const struct models *models, enum model_role role, size_t step);
 

@@ -60,7 +60,9 @@ const struct yaml_field model_config_fields[] = {
     YAML_FIELD("max_tokens", YAML_INT, AT(max_tokens), "cap on one answer in tokens; 4096 when absent", .min = 1,
                .max = 1000000),
     YAML_FIELD("context_tokens", YAML_INT, AT(context_tokens),
-               "how many tokens the model can read; unknown when absent", .min = 1, .max = 100000000),
+               "how many tokens the model can read, of which a prompt gives three fifths at most to the repository; "
+               "unknown when absent",
+               .min = 1, .max = 100000000),
     YAML_FIELD("timeout", YAML_DURATION, AT(timeout_ms), "for one whole answer, such as 10m (the default)"),
     YAML_FIELD("stall", YAML_DURATION, AT(stall_ms),
                "how long the server may be silent before an attempt is given up, such as 90s (the default)"),

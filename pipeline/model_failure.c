@@ -44,7 +44,6 @@ static const struct {
     {403, ATTEMPT_FAILED, ERROR_DENIED, "the key may not use this model: check api_key and model"},
     {404, ATTEMPT_FAILED, ERROR_MODEL, "there is no such model or address: check model and base_url"},
     {408, ATTEMPT_AGAIN, ERROR_MODEL, "it took too long"},
-    {413, ATTEMPT_FAILED, ERROR_LIMIT, "the prompt is too large"},
     {429, ATTEMPT_AGAIN, ERROR_MODEL, "the rate limit is reached"},
     {501, ATTEMPT_FAILED, ERROR_MODEL, "it cannot do this: check kind and base_url"},
     {503, ATTEMPT_AGAIN, ERROR_MODEL, "it is not available now"},
@@ -63,6 +62,18 @@ static bool is_about(const json_t *body, const char *key)
         if ((at == message || strchr(" `'\"", at[-1])) && !isalnum((unsigned char)at[len]) && at[len] != '_')
             return true;
     return false;
+}
+
+/* The words of OpenAI and those who follow it, llama.cpp, vLLM and Anthropic. */
+static bool is_too_long(const json_t *body)
+{
+    static const char *const words[] = {"maximum context length", "context window", "prompt is too long"};
+    const char *message = json_text_at(body, "error.message", json_text_at(body, "error", ""));
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strstr(message, words[i]))
+            return true;
+    return strcmp(json_text_at(body, "error.code", ""), "context_length_exceeded") == 0 ||
+           strcmp(json_text_at(body, "error.type", ""), "exceed_context_size_error") == 0;
 }
 
 /* Notes an optional part of the request that this model refuses; true when the call is worth repeating without it. */
@@ -102,8 +113,13 @@ enum attempt_end attempt_judge_status(struct attempt *attempt, const struct http
         end = ATTEMPT_ADAPTED;
     if (strcmp(json_text_at(body, "error.code", ""), "insufficient_quota") == 0)
         end = ATTEMPT_NEXT; /* OpenAI's 429 for an account without credit */
+    if (response->status == 413 || (response->status == 400 && end == ATTEMPT_FAILED && is_too_long(body))) {
+        end = ATTEMPT_NEXT; /* which may read more */
+        code = ERROR_LIMIT;
+        meaning = "the prompt is longer than it reads: say how much that is, as its context_tokens";
+    }
     error_set(err, code, "HTTP %ld, %s (%s)", response->status, meaning, buf_text(&said));
-    if (end != ATTEMPT_FAILED)
+    if (end != ATTEMPT_FAILED && code != ERROR_LIMIT)
         error_retry(err, http_retry_after_ms(response));
     return end;
 }

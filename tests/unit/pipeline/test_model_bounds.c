@@ -64,6 +64,22 @@ static void test_a_prompt_larger_than_the_model_reads_goes_to_the_next(void **st
     assert_int_equal(server_requests(&world.servers[0]), 0);
 }
 
+static void test_a_prompt_holds_no_more_of_the_repository_than_each_model_can_read(void **state)
+{
+    (void)state;
+    static const struct step script[] = {{.body = OPENAI_HELLO}};
+    static const struct {
+        int64_t first, second, most;
+    } rows[] = {{0, 0, 12000}, {8000, 0, 4800}, {0, 8000, 4800}, {8000, 1000, 600}, {200000, 0, 12000}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        WORLD_OF_TWO(world, MODEL_OPENAI, script, script);
+        world.configs[0].context_tokens = rows[i].first;
+        world.configs[1].context_tokens = rows[i].second;
+        world_open(&world);
+        assert_int_equal(models_context_tokens(world.models, 12000), rows[i].most);
+    }
+}
+
 static void cancel_during(const struct step *step, int64_t after_ms, size_t calls)
 {
     struct error err = {0};
@@ -270,6 +286,7 @@ int main(void)
         cmocka_unit_test(test_the_bound_is_looked_at_before_each_retry),
         cmocka_unit_test(test_a_free_model_is_asked_when_the_money_is_used_up),
         cmocka_unit_test(test_a_prompt_larger_than_the_model_reads_goes_to_the_next),
+        cmocka_unit_test(test_a_prompt_holds_no_more_of_the_repository_than_each_model_can_read),
         cmocka_unit_test(test_cancelling_takes_effect_within_a_second),
         cmocka_unit_test(test_escalation_begins_at_the_step_and_stays_at_the_last),
         cmocka_unit_test(test_a_role_without_a_route_is_a_configuration_error),

@@ -34,10 +34,10 @@ static const struct {
     {"bad request",
      MODEL_ANTHROPIC,
      {.head = HEAD("400 Bad Request", ""),
-      .body = "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":\"prompt is too long\"}}"},
+      .body = "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":\"messages: a role is missing\"}}"},
      ERROR_MODEL,
      false,
-     "HTTP 400, it refused the request (prompt is too long)"},
+     "HTTP 400, it refused the request (messages: a role is missing)"},
     {"an error page with control characters",
      MODEL_OPENAI,
      {.head = HEAD("400 Bad Request", ""), .body = "<html>\r\n\x1b[31m  Bad\n\n\nproxy</html>"},
@@ -287,6 +287,38 @@ static void test_an_account_without_credit_goes_to_the_next_model_at_once(void *
     assert_int_equal(world.call_count, 2);
 }
 
+/* As OpenAI, llama.cpp and Anthropic say it. */
+static void test_a_prompt_that_is_too_long_goes_to_the_next_model_at_once(void **state)
+{
+    (void)state;
+    static const char *const bodies[] = {
+        "{\"error\":{\"code\":\"context_length_exceeded\",\"message\":\"no\"}}",
+        "{\"error\":{\"code\":400,\"type\":\"exceed_context_size_error\",\"message\":\"no\"}}",
+        "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":\"prompt is too long: 9 > "
+        "8\"}}"};
+    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
+        const struct step refuses[] = {{.head = HEAD("400 Bad Request", ""), .body = bodies[i]}};
+        static const struct step good[] = {{.body = OPENAI_HELLO}};
+        WORLD_OF_TWO(world, MODEL_OPENAI, refuses, good);
+        ANSWER answer = {0};
+        assert_int_equal(ask(&world, &answer, NULL), 0);
+        assert_string_equal(answer.name, "second");
+        assert_non_null(strstr(world.calls[0].error, "say how much that is, as its context_tokens"));
+    }
+}
+
+static void test_a_prompt_that_is_too_long_for_all_is_not_worth_another_try(void **state)
+{
+    (void)state;
+    static const struct step refuses[] = {{.head = HEAD("413 Too Large", ""), .body = "{}"}};
+    WORLD(world, MODEL_OPENAI, refuses);
+    ANSWER answer = {0};
+    struct error err = {0};
+    assert_int_equal(ask(&world, &answer, &err), -1);
+    assert_int_equal(err.code, ERROR_LIMIT);
+    assert_false(err.retryable);
+}
+
 static void test_a_model_that_stays_down_gives_way_to_the_next(void **state)
 {
     (void)state;
@@ -417,6 +449,8 @@ int main(void)
         cmocka_unit_test(test_retry_after_is_waited_for),
         cmocka_unit_test(test_a_retry_after_past_the_deadline_goes_to_the_next_model_at_once),
         cmocka_unit_test(test_an_account_without_credit_goes_to_the_next_model_at_once),
+        cmocka_unit_test(test_a_prompt_that_is_too_long_goes_to_the_next_model_at_once),
+        cmocka_unit_test(test_a_prompt_that_is_too_long_for_all_is_not_worth_another_try),
         cmocka_unit_test(test_a_model_that_stays_down_gives_way_to_the_next),
         cmocka_unit_test(test_a_route_without_an_answer_is_a_models_failure),
         cmocka_unit_test(test_a_silent_server_is_given_up_after_the_stall_time),
