@@ -11,13 +11,14 @@
 #include "app/cli.h"
 #include "app/command.h"
 #include "app/heard.h"
+#include "app/home.h"
 #include "app/question.h"
 #include "app/stop.h"
 
 enum {
     IDLE_MS = 150,               /* between two looks for a delivery where nobody tells of one */
     LOOK_MS = 2 * 1000,          /* the same where somebody does, and the message was lost */
-    LEASE_MS = 30 * 1000,        /* a delivery whose dispatcher died comes again after this */
+    LEASE_MS = 30 * 1000,        /* a delivery whose dispatcher died for good comes again after this */
     BATCH_MAX = 64,              /* deliveries that are taken, and ended, with one sync of the disk each */
     BATCH_MS = 5 * 1000,         /* after this the rest of a batch is given back */
     SAME_REQUEST_MS = 60 * 1000, /* opened and labeled of one issue lie this close */
@@ -296,6 +297,7 @@ struct dispatcher {
     struct store *store;
     struct served *forges; /* one for each of config.forges */
     struct stop stop;
+    struct home home;
 };
 
 static struct forge *forge_of(struct dispatcher *dispatcher, const char *name, struct error *err)
@@ -408,8 +410,8 @@ static int work_once(struct dispatcher *dispatcher, bool *idle, struct error *er
 {
     struct delivery deliveries[BATCH_MAX];
     size_t count = 0;
-    if (store_deliveries_take(dispatcher->store, store_now_ms(dispatcher->store), LEASE_MS, deliveries, BATCH_MAX,
-                              &count, err) < 0)
+    if (store_deliveries_take(dispatcher->store, dispatcher->home.name, store_now_ms(dispatcher->store), LEASE_MS,
+                              deliveries, BATCH_MAX, &count, err) < 0)
         return -1;
     *idle = count == 0;
     int status = count ? work_through(dispatcher, deliveries, count, err) : 0;
@@ -436,6 +438,18 @@ static void loop(struct dispatcher *dispatcher)
     }
 }
 
+/* Deliveries that were ours when we died need not wait for their lease to pass. */
+static int take_up(struct dispatcher *dispatcher, struct error *err)
+{
+    size_t count = 0;
+    if (store_deliveries_let_go(dispatcher->store, dispatcher->home.name, store_now_ms(dispatcher->store), &count,
+                                err) < 0)
+        return -1;
+    if (count)
+        log_info(&dispatcher->log, "%zu deliveries were ours when the dispatcher died", count);
+    return 0;
+}
+
 static int dispatcher_open(struct dispatcher *dispatcher, const char *config_path, struct error *err)
 {
     if (config_load(config_path, CONFIG_NEEDS_FORGES, &dispatcher->config, err) < 0)
@@ -450,7 +464,11 @@ static int dispatcher_open(struct dispatcher *dispatcher, const char *config_pat
     for (size_t i = 0; i < count; i++)
         dispatcher->forges[i].config = &configs[i];
     dispatcher->store = store_open(dispatcher->config.database, err);
-    return dispatcher->store ? stop_watch(&dispatcher->stop, err) : -1;
+    if (!dispatcher->store || stop_watch(&dispatcher->stop, err) < 0 ||
+        home_open(&dispatcher->home, dispatcher->config.state_dir, "dispatch", &dispatcher->stop, &dispatcher->log,
+                  err) < 0)
+        return -1;
+    return take_up(dispatcher, err);
 }
 
 static void dispatcher_close(struct dispatcher *dispatcher)
@@ -460,6 +478,7 @@ static void dispatcher_close(struct dispatcher *dispatcher)
     free(dispatcher->forges);
     if (dispatcher->store)
         store_close(dispatcher->store);
+    home_close(&dispatcher->home);
     stop_release(&dispatcher->stop);
     secrets_free(dispatcher->secrets);
     config_release(&dispatcher->config);
@@ -477,7 +496,7 @@ int cli_dispatch(int argc, char **argv, struct error *err)
         config_path = optarg;
     }
     setpriority(PRIO_PROCESS, 0, NICE);
-    struct dispatcher dispatcher = {.log = log_open("dispatch"), .stop = {.fd = -1}};
+    struct dispatcher dispatcher = {.log = log_open("dispatch"), .stop = {.fd = -1}, .home = {.lock = -1}};
     int status = dispatcher_open(&dispatcher, config_path, err);
     if (status == 0) {
         log_info(&dispatcher.log, "ready");

@@ -101,9 +101,13 @@ int store_deliveries_add(struct store *store, const struct delivery *deliveries,
                          struct error *err);
 
 /* Takes the oldest deliveries that are not done and due, for `lease_ms`, in one transaction: `max` at most, about a MiB
- * of payloads, and one that was tried before only by itself. *count 0 when there is none. */
-int store_deliveries_take(struct store *store, int64_t now_ms, int64_t lease_ms, struct delivery *out, size_t max,
-                          size_t *count, struct error *err);
+ * of payloads, and one that was tried before only by itself. *count 0 when there is none. `holder` is the name of who
+ * takes them. */
+int store_deliveries_take(struct store *store, const char *holder, int64_t now_ms, int64_t lease_ms,
+                          struct delivery *out, size_t max, size_t *count, struct error *err);
+
+/* The holder is known to be dead: what it had taken, and nobody had before it, is due now. *count: how many. */
+int store_deliveries_let_go(struct store *store, const char *holder, int64_t now_ms, size_t *count, struct error *err);
 
 /* What becomes of one that was taken. */
 struct delivery_end {
@@ -124,8 +128,8 @@ int store_deliveries_end(struct store *store, const struct delivery_end *ends, s
                          struct error *err);
 
 /* The same for one; ERROR_CONFLICT when it is late. */
-int store_delivery_take(struct store *store, int64_t now_ms, int64_t lease_ms, struct delivery *out, bool *found,
-                        struct error *err);
+int store_delivery_take(struct store *store, const char *holder, int64_t now_ms, int64_t lease_ms, struct delivery *out,
+                        bool *found, struct error *err);
 int store_delivery_done(struct store *store, const struct delivery *delivery, const char *note, struct error *err);
 int store_delivery_defer(struct store *store, const struct delivery *delivery, int64_t again_ms, const char *reason,
                          struct error *err);

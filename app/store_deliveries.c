@@ -121,12 +121,19 @@ static int bury_hopeless(struct store *store, int64_t now_ms, struct error *err)
                : 0;
 }
 
+struct turn {
+    const char *holder;
+    int64_t now_ms, lease_ms;
+};
+
 /* One more by `statement`; *found false when there is none. */
-static int take_one(struct store *store, const char *statement, int64_t now_ms, int64_t lease_ms, struct delivery *out,
+static int take_one(struct store *store, const char *statement, const struct turn *turn, struct delivery *out,
                     bool *found, struct error *err)
 {
     struct taken taken = {0};
-    int64_t rows = sql_run(store, statement, SQL_PARAMS(sql_int("now", now_ms), sql_int("until", now_ms + lease_ms)),
+    int64_t rows = sql_run(store, statement,
+                           SQL_PARAMS(sql_text("holder", turn->holder), sql_int("now", turn->now_ms),
+                                      sql_int("until", turn->now_ms + turn->lease_ms)),
                            &(struct sql_reader){read_taken, &taken}, err);
     if (rows > 0)
         rows = sql_run(store, "payload_get", SQL_PARAMS(sql_int("delivery", taken.seq)),
@@ -144,30 +151,30 @@ static int take_one(struct store *store, const char *statement, int64_t now_ms, 
 }
 
 /* Into out[*count …]. */
-static int take(struct store *store, int64_t now_ms, int64_t lease_ms, struct delivery *out, size_t max, size_t *count,
+static int take(struct store *store, const struct turn *turn, struct delivery *out, size_t max, size_t *count,
                 struct error *err)
 {
     bool found = false;
     size_t bytes = 0;
-    if (bury_hopeless(store, now_ms, err) < 0 ||
-        take_one(store, "delivery_take", now_ms, lease_ms, out, &found, err) < 0)
+    if (bury_hopeless(store, turn->now_ms, err) < 0 || take_one(store, "delivery_take", turn, out, &found, err) < 0)
         return -1;
     bool alone = found && out[0].attempts > 1;
     while (found) {
         bytes += out[*count].payload_len;
         if (++*count == max || alone || bytes >= BATCH_BYTES)
             break;
-        if (take_one(store, "delivery_take_fresh", now_ms, lease_ms, &out[*count], &found, err) < 0)
+        if (take_one(store, "delivery_take_fresh", turn, &out[*count], &found, err) < 0)
             return -1;
     }
     return 0;
 }
 
-int store_deliveries_take(struct store *store, int64_t now_ms, int64_t lease_ms, struct delivery *out, size_t max,
-                          size_t *count, struct error *err)
+int store_deliveries_take(struct store *store, const char *holder, int64_t now_ms, int64_t lease_ms,
+                          struct delivery *out, size_t max, size_t *count, struct error *err)
 {
     size_t taken = 0;
-    int status = sql_begin(store, err) < 0 ? -1 : take(store, now_ms, lease_ms, out, max, &taken, err);
+    const struct turn turn = {holder, now_ms, lease_ms};
+    int status = sql_begin(store, err) < 0 ? -1 : take(store, &turn, out, max, &taken, err);
     if (sql_end(store, status, err) < 0) {
         for (size_t i = 0; i < taken; i++)
             delivery_release(&out[i]);
@@ -177,14 +184,22 @@ int store_deliveries_take(struct store *store, int64_t now_ms, int64_t lease_ms,
     return 0;
 }
 
-int store_delivery_take(struct store *store, int64_t now_ms, int64_t lease_ms, struct delivery *out, bool *found,
-                        struct error *err)
+int store_delivery_take(struct store *store, const char *holder, int64_t now_ms, int64_t lease_ms, struct delivery *out,
+                        bool *found, struct error *err)
 {
     size_t count = 0;
-    if (store_deliveries_take(store, now_ms, lease_ms, out, 1, &count, err) < 0)
+    if (store_deliveries_take(store, holder, now_ms, lease_ms, out, 1, &count, err) < 0)
         return -1;
     *found = count > 0;
     return 0;
+}
+
+int store_deliveries_let_go(struct store *store, const char *holder, int64_t now_ms, size_t *count, struct error *err)
+{
+    int64_t rows =
+        sql_run(store, "delivery_let_go", SQL_PARAMS(sql_text("holder", holder), sql_int("now", now_ms)), NULL, err);
+    *count = rows > 0 ? (size_t)rows : 0;
+    return rows < 0 ? error_wrap(err, "let deliveries go") : 0;
 }
 
 /* ---- ending ---- */

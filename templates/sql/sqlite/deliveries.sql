@@ -18,18 +18,25 @@ WHERE state IN ('waiting', 'taken') AND due_ms <= :now AND attempts >= :max_atte
 
 -- name: delivery_take
 UPDATE delivery
-SET state = 'taken', attempts = attempts + 1, due_ms = :until
+SET state = 'taken', attempts = attempts + 1, due_ms = :until, holder = :holder
 WHERE seq = (SELECT seq FROM delivery WHERE state IN ('waiting', 'taken') AND due_ms <= :now ORDER BY seq LIMIT 1)
 RETURNING seq, forge, id, event, received_ms, attempts;
 
 -- Those that come along with it: what was tried before comes alone, in case it takes its process down.
 -- name: delivery_take_fresh
 UPDATE delivery
-SET state = 'taken', attempts = 1, due_ms = :until
+SET state = 'taken', attempts = 1, due_ms = :until, holder = :holder
 WHERE seq = (SELECT seq FROM delivery
              WHERE state IN ('waiting', 'taken') AND due_ms <= :now AND attempts = 0
              ORDER BY seq LIMIT 1)
 RETURNING seq, forge, id, event, received_ms, attempts;
+
+-- Of one who has died. Only what was tried once: it may be the delivery that takes its process down.
+-- name: delivery_let_go
+UPDATE delivery
+SET due_ms = :now
+WHERE state = 'taken' AND holder = :holder AND attempts = 1 AND due_ms > :now
+RETURNING seq;
 
 -- name: payload_get
 SELECT encoding, bytes FROM payload WHERE delivery = :delivery;

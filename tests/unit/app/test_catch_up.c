@@ -202,7 +202,7 @@ static void a_pull_request_of_ours_that_was_closed_unheard_becomes_a_delivery(vo
     note_pull(fixture->store, 8);
     note_pull(fixture->store, 9);
     assert_int_equal(look_at_repositories(fixture->store, it.forge), 1);
-    NEEDS(store_delivery_take(fixture->store, clock_wall_ms() + 1000, 1000, &delivery, &any, &err), &err);
+    NEEDS(store_delivery_take(fixture->store, "dispatcher", clock_wall_ms() + 1000, 1000, &delivery, &any, &err), &err);
     assert_true(any);
     assert_string_equal(delivery.event, "pull_request");
     json_auto_t *payload = json_loads(delivery.payload, 0, NULL);

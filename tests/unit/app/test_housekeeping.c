@@ -45,7 +45,7 @@ static void end_delivery(struct store *store, const char *note)
     struct error err = {0};
     struct delivery taken;
     bool found;
-    NEEDS(store_delivery_take(store, clock_wall_ms(), 1000, &taken, &found, &err), &err);
+    NEEDS(store_delivery_take(store, "dispatcher", clock_wall_ms(), 1000, &taken, &found, &err), &err);
     assert_true(found);
     NEEDS(store_delivery_done(store, &taken, note, &err), &err);
     delivery_release(&taken);

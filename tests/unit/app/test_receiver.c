@@ -209,7 +209,7 @@ static void a_signed_delivery_is_stored_and_then_acknowledged(void **state)
     struct delivery out = {0};
     bool found = false;
     struct store *store = open_or_fail(server->files->url);
-    NEEDS(store_delivery_take(store, clock_wall_ms(), 1000, &out, &found, &err), &err);
+    NEEDS(store_delivery_take(store, "dispatcher", clock_wall_ms(), 1000, &out, &found, &err), &err);
     assert_true(found);
     assert_string_equal(out.forge, "github");
     assert_string_equal(out.event, "issues");

@@ -21,7 +21,7 @@ static void a_delivery_comes_back_byte_for_byte(void **state)
     bool found = false;
     NEEDS(store_delivery_add(store, &in, &fresh, &err), &err);
     assert_true(fresh);
-    NEEDS(store_delivery_take(store, 2000, 500, &out, &found, &err), &err);
+    NEEDS(store_delivery_take(store, "dispatcher", 2000, 500, &out, &found, &err), &err);
     assert_true(found);
     assert_string_equal(out.forge, "github");
     assert_string_equal(out.id, "d-1");
@@ -45,7 +45,7 @@ static size_t take_several(struct store *store, int64_t now_ms, struct delivery 
 {
     struct error err = {0};
     size_t count = 0;
-    NEEDS(store_deliveries_take(store, now_ms, 500, out, 8, &count, &err), &err);
+    NEEDS(store_deliveries_take(store, "dispatcher", now_ms, 500, out, 8, &count, &err), &err);
     return count;
 }
 
@@ -115,7 +115,7 @@ static void a_delivery_id_is_stored_once_for_each_forge(void **state)
     assert_true(fresh);
     struct delivery out = {0};
     bool found = false;
-    NEEDS(store_delivery_take(store, 2000, 500, &out, &found, &err), &err);
+    NEEDS(store_delivery_take(store, "dispatcher", 2000, 500, &out, &found, &err), &err);
     assert_string_equal(out.payload, "one");
     delivery_release(&out);
 }
@@ -129,21 +129,52 @@ static void a_delivery_leased_is_not_taken_by_another_until_the_lease_passes(voi
     struct delivery second = {0};
     bool yes = false;
     NEEDS(store_delivery_add(store, &in, &yes, &err), &err);
-    NEEDS(store_delivery_take(store, 2000, 500, &first, &yes, &err), &err);
+    NEEDS(store_delivery_take(store, "dispatcher", 2000, 500, &first, &yes, &err), &err);
     assert_true(yes);
-    NEEDS(store_delivery_take(store, 2499, 500, &second, &yes, &err), &err);
+    NEEDS(store_delivery_take(store, "dispatcher", 2499, 500, &second, &yes, &err), &err);
     assert_false(yes);
     assert_null(second.id);
-    NEEDS(store_delivery_take(store, 2500, 500, &second, &yes, &err), &err);
+    NEEDS(store_delivery_take(store, "dispatcher", 2500, 500, &second, &yes, &err), &err);
     assert_true(yes);
     assert_int_equal(second.attempts, 2);
     assert_int_equal(store_delivery_done(store, &first, "late", &err), -1);
     assert_int_equal(err.code, ERROR_CONFLICT);
     NEEDS(store_delivery_done(store, &second, "job 1", &err), &err);
-    NEEDS(store_delivery_take(store, 99999, 500, &in, &yes, &err), &err);
+    NEEDS(store_delivery_take(store, "dispatcher", 99999, 500, &in, &yes, &err), &err);
     assert_false(yes);
     delivery_release(&first);
     delivery_release(&second);
+}
+
+static bool take_as(struct store *store, const char *holder, int64_t now_ms)
+{
+    struct error err = {0};
+    struct delivery out = {0};
+    bool found = false;
+    NEEDS(store_delivery_take(store, holder, now_ms, 500, &out, &found, &err), &err);
+    delivery_release(&out);
+    return found;
+}
+
+static void what_a_dead_dispatcher_held_is_due_once_before_its_lease_passes(void **state)
+{
+    struct store *store = store_of(state);
+    struct error err = {0};
+    struct delivery in = a_delivery("d", "{}");
+    bool fresh = false;
+    size_t count = 9;
+    NEEDS(store_delivery_add(store, &in, &fresh, &err), &err);
+    assert_true(take_as(store, "one", 2000));
+    NEEDS(store_deliveries_let_go(store, "other", 2100, &count, &err), &err);
+    assert_int_equal(count, 0);
+    assert_false(take_as(store, "other", 2100));
+    NEEDS(store_deliveries_let_go(store, "one", 2100, &count, &err), &err);
+    assert_int_equal(count, 1);
+    assert_true(take_as(store, "one", 2100));
+    NEEDS(store_deliveries_let_go(store, "one", 2200, &count, &err), &err); /* the delivery may have killed it */
+    assert_int_equal(count, 0);
+    assert_false(take_as(store, "one", 2599));
+    assert_true(take_as(store, "one", 2600));
 }
 
 static void deliveries_are_taken_oldest_first_and_a_deferred_one_waits(void **state)
@@ -157,14 +188,14 @@ static void deliveries_are_taken_oldest_first_and_a_deferred_one_waits(void **st
         NEEDS(store_delivery_add(store, &in, &yes, &err), &err);
     }
     struct delivery out = {0};
-    NEEDS(store_delivery_take(store, 2000, 500, &out, &yes, &err), &err);
+    NEEDS(store_delivery_take(store, "dispatcher", 2000, 500, &out, &yes, &err), &err);
     assert_string_equal(out.id, "first");
     NEEDS(store_delivery_defer(store, &out, 5000, "GitHub answered 503", &err), &err);
     delivery_release(&out);
-    NEEDS(store_delivery_take(store, 2000, 500, &out, &yes, &err), &err);
+    NEEDS(store_delivery_take(store, "dispatcher", 2000, 500, &out, &yes, &err), &err);
     assert_string_equal(out.id, "second");
     delivery_release(&out);
-    NEEDS(store_delivery_take(store, 5000, 500, &out, &yes, &err), &err);
+    NEEDS(store_delivery_take(store, "dispatcher", 5000, 500, &out, &yes, &err), &err);
     assert_string_equal(out.id, "first");
     assert_int_equal(out.attempts, 2);
     delivery_release(&out);
@@ -188,13 +219,13 @@ static void a_delivery_is_dead_after_its_last_attempt(void **state)
     for (int i = 1; i <= DELIVERY_ATTEMPTS; i++) {
         struct delivery out = {0};
         expect_dead(store, 0);
-        NEEDS(store_delivery_take(store, i * 1000, 10, &out, &yes, &err), &err);
+        NEEDS(store_delivery_take(store, "dispatcher", i * 1000, 10, &out, &yes, &err), &err);
         assert_true(yes);
         NEEDS(store_delivery_defer(store, &out, i * 1000 + 10, "no luck", &err), &err);
         delivery_release(&out);
     }
     expect_dead(store, 1);
-    NEEDS(store_delivery_take(store, 1000000, 10, &in, &yes, &err), &err);
+    NEEDS(store_delivery_take(store, "dispatcher", 1000000, 10, &in, &yes, &err), &err);
     assert_false(yes);
 }
 
@@ -208,7 +239,7 @@ static void a_delivery_that_crashes_its_taker_every_time_is_dead_in_the_end(void
     NEEDS(store_delivery_add(store, &in, &yes, &err), &err);
     for (int64_t now = 2000; now < 2000 + 100 * 20; now += 100) {
         struct delivery out = {0};
-        NEEDS(store_delivery_take(store, now, 50, &out, &yes, &err), &err);
+        NEEDS(store_delivery_take(store, "dispatcher", now, 50, &out, &yes, &err), &err);
         taken += yes;
         delivery_release(&out);
     }
@@ -229,7 +260,7 @@ static void a_payload_of_25_mib_fits(void **state)
     struct delivery out = {0};
     bool yes = false;
     NEEDS(store_delivery_add(store, &in, &yes, &err), &err);
-    NEEDS(store_delivery_take(store, 2000, 10, &out, &yes, &err), &err);
+    NEEDS(store_delivery_take(store, "dispatcher", 2000, 10, &out, &yes, &err), &err);
     assert_int_equal(out.payload_len, len);
     assert_memory_equal(out.payload, bytes, len);
     delivery_release(&out);
@@ -262,6 +293,7 @@ int main(void)
         STORE_TEST(deliveries_of_a_batch_that_crashed_come_again_one_by_one),
         STORE_TEST(a_delivery_id_is_stored_once_for_each_forge),
         STORE_TEST(a_delivery_leased_is_not_taken_by_another_until_the_lease_passes),
+        STORE_TEST(what_a_dead_dispatcher_held_is_due_once_before_its_lease_passes),
         STORE_TEST(deliveries_are_taken_oldest_first_and_a_deferred_one_waits),
         STORE_TEST(a_delivery_is_dead_after_its_last_attempt),
         STORE_TEST(a_delivery_that_crashes_its_taker_every_time_is_dead_in_the_end),

@@ -14,7 +14,7 @@ static struct delivery take(struct store *store, int64_t now)
     struct error err = {0};
     struct delivery out = {0};
     bool found = false;
-    NEEDS(store_delivery_take(store, now, 1000, &out, &found, &err), &err);
+    NEEDS(store_delivery_take(store, "dispatcher", now, 1000, &out, &found, &err), &err);
     assert_true(found);
     return out;
 }

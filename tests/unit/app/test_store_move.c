@@ -156,7 +156,7 @@ static void what_was_moved_is_what_the_store_gives(void **state)
     NEEDS(store_artifact_get(store, 1, "log", &log, &err), &err);
     assert_int_equal(log.len, 4);
     assert_memory_equal(log.data, "a\0b\xff", 4);
-    NEEDS(store_delivery_take(store, store_now_ms(store), 1000, &delivery, &found, &err), &err);
+    NEEDS(store_delivery_take(store, "dispatcher", store_now_ms(store), 1000, &delivery, &found, &err), &err);
     assert_true(found);
     assert_string_equal(delivery.id, "delivery-0");
     delivery_release(&delivery);
