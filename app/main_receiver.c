@@ -8,8 +8,8 @@
 int main(void)
 {
     struct error err = {0};
-    prctl(PR_SET_NAME,
-          "assay receiver"); /* it is started by a descriptor's number, which a list of processes would show */
+    /* A list of processes would show the number of the descriptor that it was started by. */
+    prctl(PR_SET_NAME, "assay receiver");
     if (receiver_process(&err) == 0)
         return 0;
     fprintf(stderr, "assay: %s\n", err.message);
