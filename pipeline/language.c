@@ -9,6 +9,7 @@
 
 #include "app/base/buf.h"
 #include "app/base/fs.h"
+#include "app/base/json.h"
 #include "app/base/template.h"
 #include "pipeline/grammar.h"
 
@@ -252,6 +253,17 @@ static size_t stem_length(const struct language *language, const char *path)
             return len - extension_len;
     }
     return len;
+}
+
+char *language_failing_body(const struct language *language)
+{
+    AUTO_BUF struct buf stub = BUF_INIT(KiB(4));
+    json_auto_t *view = json_pack("{s:s}", "signature", "");
+    if (!language->stub || template_render((struct template_source){"stub", language->stub, strlen(language->stub)},
+                                           TEMPLATE_PLAIN, view, NULL, NULL, &stub, NULL) < 0)
+        return NULL;
+    const char *body = buf_text(&stub) + strspn(buf_text(&stub), " \t\r\n");
+    return strndup(body, strcspn(body, "\r\n"));
 }
 
 char *language_module_of(const struct language *language, const char *tree, const char *path)

@@ -173,6 +173,10 @@ bool language_ignores(const struct language *language, const char *path);
 /* True when the path is a test by the language's folders and patterns. */
 bool language_is_test(const struct language *language, const char *path);
 
+/* The body that the language's stub has, one line without indentation ("raise NotImplementedError"). Heap; NULL: none.
+ */
+char *language_failing_body(const struct language *language);
+
 /* "src/shop/cart.py" → "shop.cart"; "pkg/__init__.py" → "pkg". Heap. */
 char *language_module_of(const struct language *language, const char *tree, const char *path);
 

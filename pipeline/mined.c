@@ -38,18 +38,6 @@ static char *symbol_of(const char *id)
 
 /* ---- taking out ---- */
 
-/* The body that the language's stub has, in lines of its own without indentation. */
-static char *failing_body(const struct language *language)
-{
-    AUTO_BUF struct buf stub = BUF_INIT(KiB(4));
-    json_auto_t *view = json_pack("{s:s}", "signature", "");
-    if (!language->stub || template_render((struct template_source){"stub", language->stub, strlen(language->stub)},
-                                           TEMPLATE_PLAIN, view, NULL, NULL, &stub, NULL) < 0)
-        return NULL;
-    const char *body = buf_text(&stub) + strspn(buf_text(&stub), " \t\r\n");
-    return strndup(body, strcspn(body, "\r\n"));
-}
-
 static bool parses(const struct language *language, const char *text, size_t len)
 {
     struct symbols symbols = {0};
@@ -83,7 +71,7 @@ int mined_blank(const struct language *language, const char *text, size_t len, c
                 struct error *err)
 {
     struct symbols symbols = {0};
-    AUTO_FREE char *body = failing_body(language);
+    AUTO_FREE char *body = language_failing_body(language);
     if (!body)
         return error_set(err, ERROR_CONFIG, "languages/%s.yml has no stub", language->name);
     if (symbols_parse(language, text, len, &symbols, err) < 0)

@@ -192,7 +192,7 @@ static void set_function(json_t *view, const struct run *run, const struct langu
     AUTO_FREE char *text = plain && !exists ? documented(language, &run->spec) : NULL;
     json_object_set_new(view, "is_function", json_boolean(plain));
     json_object_set_new(view, "symbol_exists", json_boolean(exists));
-    json_t *definition = text ? definition_view(run, language) : NULL;
+    json_t *definition = plain ? definition_view(run, language) : NULL;
     if (definition)
         json_object_set_new(view, "code", definition);
     if (text)

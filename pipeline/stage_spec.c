@@ -263,7 +263,8 @@ static const struct symbol *mentioned_symbol(const struct symbols *symbols, cons
     return NULL;
 }
 
-/* A change to something that exists: its signature is what the file says today. */
+/* A change to something that exists: its signature is what the file says today. What is there without a body is to be
+ * written as if it were new. */
 static void find_existing(struct pipeline *pipeline, struct run *run, const struct language *language)
 {
     struct spec *spec = &run->spec;
@@ -280,7 +281,7 @@ static void find_existing(struct pipeline *pipeline, struct run *run, const stru
         spec->signature = strdup(symbol->signature);
         spec->symbol = strdup(symbol->name);
     }
-    if (symbol)
+    if (symbol && !symbols_is_unwritten(language, buf_text(&text), symbol))
         json_object_set_new(run->scratch, "symbol_exists", json_true());
     symbols_release(&symbols);
 }

@@ -423,3 +423,16 @@ const struct symbol *symbols_find(const struct symbols *symbols, const char *nam
             found = &symbols->items[i];
     return found;
 }
+
+bool symbols_is_unwritten(const struct language *language, const char *text, const struct symbol *symbol)
+{
+    AUTO_FREE char *failing = language_failing_body(language);
+    bool documented = symbol->documentation_end > symbol->documentation_start;
+    size_t start = documented ? symbol->documentation_end : symbol->body_start;
+    AUTO_FREE char *body = symbol->body_end > start ? strndup(text + start, symbol->body_end - start) : NULL;
+    if (symbol->placeholder || !failing || !body)
+        return symbol->placeholder;
+    const char *line = body + strspn(body, " \t\r\n");
+    const char *rest = line + strcspn(line, "\r\n");
+    return strncmp(line, failing, strlen(failing)) == 0 && !rest[strspn(rest, " \t\r\n")];
+}

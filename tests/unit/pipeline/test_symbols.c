@@ -489,6 +489,31 @@ static void test_the_standard_library_reads_as_python_reads_it(void **state)
     proc_result_release(&result);
 }
 
+static void a_definition_without_a_body_is_there_to_be_written(void **state)
+{
+    static const struct {
+        const char *text;
+        bool unwritten;
+    } cases[] = {
+        {"def f(x):\n    pass\n", true},
+        {"def f(x): ...\n", true},
+        {"def f(x):\n    \"\"\"Adds one.\"\"\"\n", true},
+        {"def f(x):\n    raise NotImplementedError\n", true},
+        {"def f(x):\n    \"\"\"Adds one.\"\"\"\n    raise NotImplementedError(\"soon\")\n\n\ny = 1\n", true},
+        {"def f(x):\n    \"\"\"Adds one.\"\"\"\n    return x + 1\n", false},
+        {"def f(x):\n    raise NotImplementedError\n    return x\n", false},
+        {"def f(x):\n    if x: raise NotImplementedError\n", false},
+        {"f = 1\n", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct symbols symbols = parse(cases[i].text);
+        if (symbols_is_unwritten(python, cases[i].text, symbols_find(&symbols, "f")) != cases[i].unwritten)
+            fail_msg("%s", cases[i].text);
+        symbols_release(&symbols);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -505,6 +530,7 @@ int main(void)
         cmocka_unit_test(test_texts_that_are_too_large_are_refused),
         cmocka_unit_test(test_expressions_are_told_apart),
         cmocka_unit_test(test_the_standard_library_reads_as_python_reads_it),
+        cmocka_unit_test(a_definition_without_a_body_is_there_to_be_written),
     };
     return cmocka_run_group_tests(tests, python_load, python_unload);
 }
