@@ -114,6 +114,31 @@ test('examples and signatures may name classes of the repository', options, asyn
     assert.deepEqual([outcome, evidence.stub.failed, evidence.green.passed], ['proven', 2, 2]);
 });
 
+const DECLARED = `
+
+
+def slugify(text: str) -> str:
+    """The text as a part of an address."""
+    raise NotImplementedError
+
+
+${Array.from({ length: 900 }, (_, i) => `def other_${i}() -> int:\n    """A function that fills its file."""\n    return ${i}\n`).join('\n\n')}`;
+
+test('a function that is declared in a long file is asked for as a new one, and repaired by itself', options, async (t) => {
+    const { tree, model, run } = await checkout(t, script({ implement: fenced(WORSE_CODE) }));
+    const path = join(tree, 'src/shop/text.py');
+    writeFileSync(path, readFileSync(path, 'utf8') + DECLARED);
+    await git(tree, 'commit', '--quiet', '--all', '-m', 'Declare it');
+    const { status, out, err } = await run();
+    assert.equal(status, 0, err + out);
+    const [implement] = model.of('implement');
+    assert.match(implement.prompt, /^[^]*Complete this python function, which goes into the file src\/shop\/text\.py/);
+    const [repair] = model.of('repair');
+    assert.match(repair.prompt, /The code so far:\n<data file="src\/shop\/text\.py">\ndef slugify/);
+    assert.ok(repair.prompt.length < readFileSync(path).length / 2, `${repair.prompt.length} characters`);
+    assert.match((await git(tree, 'show', 'assay/slugs-for-product-pages:src/shop/text.py')).toString(), /def other_899/);
+});
+
 test('what cannot be proven is exit status 1 and no branch', options, async (t) => {
     const { tree, run } = await checkout(t, script({ implement: fenced(WORSE_CODE), repair: fenced(WORSE_CODE) }));
     const { status, out } = await run();
