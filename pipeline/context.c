@@ -72,21 +72,34 @@ static bool matters(const struct gathering *gathering, const struct symbol *symb
            text_has_word(gathering->target_text.data + asked->start, asked->end - asked->start, last, strlen(last));
 }
 
-/* The file without the bodies that do not matter. */
-static char *outline(const struct gathering *gathering)
+/* Before it stand a licence and the module's own documentation. */
+static size_t first_import(const struct symbols *symbols)
+{
+    size_t first = symbols->import_end;
+    for (size_t i = 0; i < symbols->import_count; i++)
+        if (symbols->imports[i].top_level && symbols->imports[i].start < first)
+            first = symbols->imports[i].start;
+    return first;
+}
+
+/* The file from its imports on, without the bodies that do not matter; with `least` without what does not matter. */
+static char *outline(const struct gathering *gathering, bool least)
 {
     const struct buf *text = &gathering->target_text;
     AUTO_BUF struct buf out = BUF_INIT(text->len * 2 + KiB(64));
     size_t shown = gathering->target.import_end;
-    buf_add(&out, text->data, shown);
+    size_t first = first_import(&gathering->target);
+    buf_add(&out, text->data + first, shown - first);
     for (size_t i = 0; i < gathering->target.count; i++) {
         const struct symbol *symbol = &gathering->target.items[i];
         if (symbol->start < shown)
             continue; /* inside a class that is shown whole */
-        bool top = !strchr(symbol->name, '.');
-        if (top)
+        bool whole = matters(gathering, symbol);
+        if (least && !whole)
+            continue;
+        if (!strchr(symbol->name, '.'))
             buf_putc(&out, '\n');
-        if (symbol->kind == SYMBOL_VALUE ? symbol->end - symbol->start < 400 : matters(gathering, symbol)) {
+        if (symbol->kind == SYMBOL_VALUE ? symbol->end - symbol->start < 400 : whole) {
             buf_add(&out, text->data + symbol->start, symbol->end - symbol->start);
             shown = symbol->end;
         } else {
@@ -103,13 +116,14 @@ static int add_target(struct gathering *gathering)
         return put(gathering, "target", json_null());
     bool exists = gathering->target_text.data != NULL;
     AUTO_FREE char *text = context_clean_text(buf_text(&gathering->target_text));
-    bool whole = !text || model_estimate_tokens(text) <= share(gathering, SHARE_TARGET);
-    if (!whole) {
+    size_t most = share(gathering, SHARE_TARGET);
+    bool whole = !text || model_estimate_tokens(text) <= most;
+    for (int least = 0; least < 2 && text && model_estimate_tokens(text) > most; least++) {
         free(text);
-        AUTO_FREE char *short_text = outline(gathering);
+        AUTO_FREE char *short_text = outline(gathering, least);
         text = short_text ? context_clean_text(short_text) : NULL;
-        text = cut_to_tokens(text, share(gathering, SHARE_TARGET), request->language->comment);
     }
+    text = cut_to_tokens(text, most, request->language->comment);
     if (!text)
         return out_of_memory(gathering);
     return put(gathering, "target",

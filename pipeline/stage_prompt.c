@@ -170,13 +170,13 @@ static bool defines_code(const struct language *language, const char *text)
 }
 
 /* The file with the wanted definition at its end, as code models have seen it often: a small model writes better code
- * from this than from any description. The definition alone where the file is long, or defines other code, which
- * the model would write down again. */
+ * from this than from any description. The definition alone where the file is long, not shown whole, or defines other
+ * code, which the model would write down again. */
 static void set_completion(json_t *view, const struct run *run, const struct language *language, const char *documented)
 {
     const json_t *target = json_object_get(run->context, "target");
     const char *text = json_text_at(target, "text", "");
-    bool within = run->spec.file && strlen(text) <= SHORT_FILE &&
+    bool within = run->spec.file && strlen(text) <= SHORT_FILE && !json_is_false(json_object_get(target, "whole")) &&
                   strcmp(json_text_at(target, "path", ""), run->spec.file) == 0 && !defines_code(language, text);
     AUTO_FREE char *whole = within ? text_format("%s\n\n%s", text + strspn(text, "\r\n"), documented) : NULL;
     json_t *completion = stage_completion_view(whole ? whole : documented);
