@@ -9,11 +9,15 @@ int stage_context(struct pipeline *pipeline, struct run *run, struct stage_resul
     const struct language *language = stage_language(pipeline, run, err);
     if (!language)
         return -1;
+    /* Without the headings of the form, and the path and language that stand below them: no word of those says what is
+     * related. */
+    AUTO_FREE char *told = spec_told(&run->spec);
+    AUTO_FREE char *text = text_format("%s\n%s\n", told ? told : "", run->spec.signature ? run->spec.signature : "");
     struct context_request request = {.tree = pipeline->tree,
                                       .language = language,
                                       .target = run->spec.file,
                                       .symbol = run->spec.symbol,
-                                      .text = run->spec.text,
+                                      .text = text,
                                       .budget_tokens = (size_t)pipeline->context_tokens};
     json_t *context = context_gather(&request, err);
     if (!context)
