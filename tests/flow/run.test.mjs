@@ -128,11 +128,14 @@ test('a function that is declared in a long file is asked for as a new one, and 
     const { tree, model, run } = await checkout(t, script({ implement: fenced(WORSE_CODE) }));
     const path = join(tree, 'src/shop/text.py');
     writeFileSync(path, readFileSync(path, 'utf8') + DECLARED);
-    await git(tree, 'commit', '--quiet', '--all', '-m', 'Declare it');
+    writeFileSync(join(tree, 'src/shop/files.py'), 'def signature_of_file() -> str:\n    return "related to a heading only"\n');
+    await git(tree, 'add', '--all');
+    await git(tree, 'commit', '--quiet', '-m', 'Declare it');
     const { status, out, err } = await run();
     assert.equal(status, 0, err + out);
     const [implement] = model.of('implement');
     assert.match(implement.prompt, /^[^]*Complete this python function, which goes into the file src\/shop\/text\.py/);
+    assert.doesNotMatch(implement.prompt, /signature_of_file/);
     const [repair] = model.of('repair');
     assert.match(repair.prompt, /The code so far:\n<data file="src\/shop\/text\.py">\ndef slugify/);
     assert.ok(repair.prompt.length < readFileSync(path).length / 2, `${repair.prompt.length} characters`);
