@@ -43,22 +43,12 @@ static bool is_provided(const struct merge *merge, size_t code_index, size_t nam
     return false;
 }
 
-/* What one of an import's names, or its module, is called in the code; *len bytes of it. */
-static const char *bound_name(const struct source_import *import, size_t name, size_t *len)
-{
-    const char *alias = import->name_count ? import->aliases[name] : import->alias;
-    const char *bound = alias ? alias : import->name_count ? import->names[name] : import->module;
-    *len = alias || import->name_count ? strlen(bound) : strcspn(bound, ".");
-    return bound;
-}
-
 /* Models like to import what they define, from the file itself or from "your_module". */
 static bool is_defined(const struct merge *merge, const struct source_import *import, size_t name)
 {
-    size_t len;
     if (import->name_count == 0)
         return false;
-    const char *bound = bound_name(import, name, &len);
+    const char *bound = import->aliases[name] ? import->aliases[name] : import->names[name];
     const struct symbol *symbol = symbols_find(&merge->file.symbols, bound);
     if (!symbol)
         symbol = symbols_find(&merge->code.symbols, bound);
@@ -71,26 +61,6 @@ static const struct statement *statement_at(const struct source *source, size_t 
         if (source->statements[i].start == start)
             return &source->statements[i];
     return NULL;
-}
-
-static bool refers_to(const struct symbols *symbols, const char *name, size_t len)
-{
-    for (size_t i = 0; i < symbols->reference_count; i++)
-        if (strncmp(symbols->references[i], name, len) == 0 && !symbols->references[i][len])
-            return true;
-    return false;
-}
-
-/* Models import what they then do not use. Only beside definitions: an import that comes alone is what was asked for.
- */
-static bool is_idle(const struct merge *merge, const struct source_import *import, size_t name)
-{
-    const struct statement *statement = statement_at(&merge->code, import->start);
-    size_t len;
-    const char *bound = bound_name(import, name, &len);
-    bool works = strcmp(bound, "*") == 0 || !statement || (statement->flags & NODE_FIRST_IMPORT);
-    return merge->code.symbols.count > 0 && !works && !refers_to(&merge->code.symbols, bound, len) &&
-           !refers_to(&merge->file.symbols, bound, len);
 }
 
 /* Imports like `from __future__ import x` stand before all others. */
@@ -174,7 +144,7 @@ static int merge_import(struct merge *merge, size_t index)
     if (!missing)
         return error_system(merge->err, ENOMEM, "add an import");
     for (size_t i = 0; i < count; i++) {
-        missing[i] = !is_provided(merge, index, i) && !is_idle(merge, import, i);
+        missing[i] = !is_provided(merge, index, i);
         if (missing[i] && is_defined(merge, import, i)) {
             missing[i] = false;
             merge_skip(merge, import->start, import->end, "a name is left out, it is defined in this file");
