@@ -33,16 +33,16 @@ static char *rewrite(struct pipeline *pipeline, const struct run *run, const str
     return text;
 }
 
-/* True when the formatter would not touch the file as it is on base: then it may touch the change. */
-static bool is_formatted_on_base(struct pipeline *pipeline, const struct run *run, const struct language *language,
-                                 const char *path)
+/* True when the tool would not touch the file as it is on base: then it may touch the change. */
+static bool agrees_with_base(struct pipeline *pipeline, const struct run *run, const struct language_command *command,
+                             const char *path)
 {
     AUTO_BUF struct buf base = BUF_INIT(CHANGE_MAX_FILE_BYTES);
     if (change_read(&(struct change){0}, pipeline->tree, path, &base, NULL) < 0)
         return true;
     struct change_file file = {.path = (char *)path, .content = base.data, .len = base.len, .kind = FILE_CODE};
-    AUTO_FREE char *formatted = base.len ? rewrite(pipeline, run, &language->commands.format, &file, NULL) : NULL;
-    return formatted && strcmp(formatted, buf_text(&base)) == 0;
+    AUTO_FREE char *rewritten = base.len ? rewrite(pipeline, run, command, &file, NULL) : NULL;
+    return rewritten && strcmp(rewritten, buf_text(&base)) == 0;
 }
 
 char *stage_expand(struct pipeline *pipeline, const struct run *run, const char *path, const char *text,
@@ -67,13 +67,13 @@ char *stage_tidy(struct pipeline *pipeline, const struct run *run, const char *p
     char *current = strdup(text);
     if (!language || !current)
         return current;
-    bool formatted = is_formatted_on_base(pipeline, run, language, path);
+    const struct language_command *fix = &language->commands.fix, *format = &language->commands.format;
     const struct {
         const struct language_command *command;
         bool wanted;
     } tools[] = {{&language->commands.expand, kind == FILE_CODE},
-                 {&language->commands.fix, formatted},
-                 {&language->commands.format, formatted}};
+                 {fix, agrees_with_base(pipeline, run, fix, path)},
+                 {format, agrees_with_base(pipeline, run, format, path)}};
     for (size_t i = 0; i < sizeof tools / sizeof tools[0]; i++) {
         struct change_file file = {.path = (char *)path, .content = current, .len = strlen(current), .kind = kind};
         struct error failed = {0};

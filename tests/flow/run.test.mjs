@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { GitRepository, git } from '../fake/git.mjs';
 import { FakeModel } from '../fake/model.mjs';
-import { cannotRun, command, fenced, root, script, SHOP, SPEC, WORSE_CODE } from './harness.mjs';
+import { cannotRun, command, fenced, GOOD_CODE, root, script, SHOP, SPEC, WORSE_CODE } from './harness.mjs';
 
 const options = { skip: cannotRun, timeout: 120_000 };
 
@@ -140,6 +140,20 @@ test('a function that is declared in a long file is asked for as a new one, and 
     assert.match(repair.prompt, /The code so far:\n<data file="src\/shop\/text\.py">\ndef slugify/);
     assert.ok(repair.prompt.length < readFileSync(path).length / 2, `${repair.prompt.length} characters`);
     assert.match((await git(tree, 'show', 'assay/slugs-for-product-pages:src/shop/text.py')).toString(), /def other_899/);
+});
+
+test('an unused import goes also from a file that nobody formats, and the rest of that stays as it is', options, async (t) => {
+    const { tree, model, run } = await checkout(t, script({ implement: fenced(`import os\n${GOOD_CODE}`) }));
+    const path = join(tree, 'src/shop/text.py');
+    writeFileSync(path, `${readFileSync(path, 'utf8')}\n\nSIZES = {  'small':1 }\n`);
+    await git(tree, 'commit', '--quiet', '--all', '-m', 'Write as people do');
+    const { status, out, err } = await run();
+    assert.equal(status, 0, err + out);
+    const text = (await git(tree, 'show', 'assay/slugs-for-product-pages:src/shop/text.py')).toString();
+    assert.match(text, /SIZES = \{ {2}'small':1 \}/);
+    assert.match(text, /import re/);
+    assert.doesNotMatch(text, /import os/);
+    assert.equal(model.of('repair').length, 0);
 });
 
 test('what cannot be proven is exit status 1 and no branch', options, async (t) => {
