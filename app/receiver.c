@@ -19,13 +19,15 @@ enum {
     PING_MS = 1000,         /* GET /readyz writes to the store at most this often, as long as that goes well */
     IDLE_S = 15,            /* libmicrohttpd's own limit: no byte for so long */
     STOP_MS = 5000,         /* for open requests when we are to stop */
+    FRESH_MS = 2000,        /* for connections that were taken and have not said anything yet */
     HEADERS_MAX = 64 * 1024 /* of one request, and libmicrohttpd's read buffer */
 };
 
 /* One of libmicrohttpd's connections; the list is there for the deadlines, which it does not have. */
 struct connection {
     int fd;
-    bool busy; /* between a request's headers and its answer's end */
+    bool busy;     /* between a request's headers and its answer's end */
+    bool answered; /* once at least: its sender knows that it may be closed */
     int64_t deadline_ms;
     struct connection *next, **at;
 };
@@ -401,7 +403,10 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     drop_body(receiver, request);
     free(request);
     *request_at = NULL;
-    set_deadline(receiver, connection_of(connection), false);
+    struct connection *ours = connection_of(connection);
+    set_deadline(receiver, ours, false);
+    if (ours)
+        ours->answered = true;
 }
 
 static void on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
@@ -530,7 +535,7 @@ int receiver_run(struct receiver *receiver, int stop_fd, struct error *err)
     int64_t deadline = now + STOP_MS;
     MHD_socket socket = MHD_quiesce_daemon(receiver->daemon);
     for (struct connection *at = receiver->connections; at; at = at->next)
-        at->deadline_ms = at->busy ? deadline : now;
+        at->deadline_ms = at->busy ? deadline : now + (at->answered ? 0 : FRESH_MS);
     while (receiver->connections && clock_monotonic_ms() < deadline)
         if (turn(receiver, -1, &stop, err) < 0)
             break;

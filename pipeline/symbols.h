@@ -66,8 +66,8 @@ void symbols_release(struct symbols *symbols);
 /* The definition of a qualified name that counts: the last one, overloads and accessors aside. NULL when missing. */
 const struct symbol *symbols_find(const struct symbols *symbols, const char *name);
 
-/* True when the definition, one of `text`, is there to be written: its body does nothing, or only fails as the language's
- * stub does. */
+/* True when the definition, one of `text`, is there to be written: its body does nothing, or only fails as the
+ * language's stub does. */
 bool symbols_is_unwritten(const struct language *language, const char *text, const struct symbol *symbol);
 
 /* True when `text` is one expression of the language (an example's call or expected value). */

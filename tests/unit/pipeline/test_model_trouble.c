@@ -34,7 +34,8 @@ static const struct {
     {"bad request",
      MODEL_ANTHROPIC,
      {.head = HEAD("400 Bad Request", ""),
-      .body = "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":\"messages: a role is missing\"}}"},
+      .body = "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":\"messages: a role is "
+              "missing\"}}"},
      ERROR_MODEL,
      false,
      "HTTP 400, it refused the request (messages: a role is missing)"},
