@@ -3,7 +3,6 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "app/base/clock.h"
 #include "app/base/digest.h"
@@ -23,8 +22,7 @@ enum {
     BATCH_MS = 5 * 1000,         /* after this the rest of a batch is given back */
     SAME_REQUEST_MS = 60 * 1000, /* opened and labeled of one issue lie this close */
     FAULT_PAUSE_MS = 2 * 1000,   /* after the store refused */
-    LABEL_JOBS_SEARCHED = 50,
-    NICE = 5 /* what is acknowledged can wait for the processor; whoever waits to be acknowledged goes first */
+    LABEL_JOBS_SEARCHED = 50
 };
 
 /* Waits between the tries of a delivery; the last one repeats. */
@@ -495,7 +493,6 @@ int cli_dispatch(int argc, char **argv, struct error *err)
             return error_set(err, ERROR_USAGE, "dispatch: unknown option; see assay dispatch --help");
         config_path = optarg;
     }
-    setpriority(PRIO_PROCESS, 0, NICE);
     struct dispatcher dispatcher = {.log = log_open("dispatch"), .stop = {.fd = -1}, .home = {.lock = -1}};
     int status = dispatcher_open(&dispatcher, config_path, err);
     if (status == 0) {
