@@ -95,7 +95,7 @@ static char *outline(const struct gathering *gathering, bool least)
         if (symbol->start < shown)
             continue; /* inside a class that is shown whole */
         bool whole = matters(gathering, symbol);
-        if (least && !whole)
+        if (least && !whole && symbol->kind != SYMBOL_CLASS) /* a method that matters stands below its class */
             continue;
         if (!strchr(symbol->name, '.'))
             buf_putc(&out, '\n');

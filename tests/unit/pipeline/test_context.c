@@ -132,6 +132,8 @@ static void test_a_large_target_becomes_an_outline(void **state)
     buf_puts(&text, "# A licence.\n\n\"\"\"What it is for.\"\"\"\n\nimport os\n\nLIMIT = 3\n");
     for (int i = 0; i < 50; i++)
         buf_printf(&text, "\n\ndef part_%d(x):\n    \"\"\"Part %d.\"\"\"\n    return %0500d\n", i, i, 1);
+    buf_puts(&text,
+             "\n\nclass Box:\n    def open(self):\n        return 1\n\n    def close(self):\n        return 2\n");
     buf_puts(&text, "\n\ndef wanted(x):\n    return part_7(x)\n");
     put("big.py", buf_text(&text));
     json_auto_t *context = gather("big.py", "wanted", "Change it.", 2500);
@@ -143,12 +145,15 @@ static void test_a_large_target_becomes_an_outline(void **state)
     assert_non_null(strstr(shown, "def part_7(x):\n    \"\"\"Part 7.\"\"\"\n    return 000"));
     assert_non_null(strstr(shown, "def part_8(x):  # lines 50-52\n    # Part 8.\n"));
     assert_true(strlen(shown) < 2500 * 55 / 100 * 7 / 2 + 32);
-    json_auto_t *small = gather("big.py", "wanted", "Change it.", 600);
+    json_auto_t *small = gather("big.py", "wanted", "Change it, as `open` does.", 600);
     shown = json_text_at(small, "target.text", "");
     assert_int_equal(strncmp(shown, "import os\n", strlen("import os\n")), 0);
     assert_non_null(strstr(shown, "def part_7(x):\n"));
     assert_non_null(strstr(shown, "def wanted(x):\n    return part_7(x)\n"));
     assert_null(strstr(shown, "part_8"));
+    const char *class = strstr(shown, "class Box");
+    assert_non_null(class);
+    assert_non_null(strstr(class, "    def open(self):\n        return 1\n"));
 }
 
 static void test_a_small_budget_is_kept(void **state)
