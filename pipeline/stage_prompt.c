@@ -7,6 +7,7 @@
 #include "app/base/digest.h"
 #include "app/base/json.h"
 #include "app/base/template.h"
+#include "pipeline/excerpt.h"
 #include "pipeline/symbols.h"
 
 enum { MAX_REMARKS = 8, PROMPT_MAX = 512 * 1024, SHORT_FILE = 4000 };
@@ -86,31 +87,38 @@ static json_t *example_views(const struct spec *spec)
     return out;
 }
 
-static json_t *file_views(const struct run *run, enum file_kind kind)
+static json_t *test_views(const struct run *run)
 {
     json_t *out = json_array();
     for (size_t i = 0; i < run->change.count; i++) {
         const struct change_file *file = &run->change.files[i];
-        if (file->kind == kind && file->content)
+        if (file->kind == FILE_TEST && file->content)
             json_array_append_new(out, json_pack("{s:s, s:s}", "path", file->path, "text", file->content));
     }
     return out;
 }
 
-/* The one definition that is asked for, in place of a file that the prompt has shown already. */
-static json_t *definition_view(const struct run *run, const struct language *language)
+/* The code as a repair gets to see it: files whole while they fit into half of the budget for context, and of the
+ * others what the change wrote. Of a function that stands by itself always that alone: a small model mends what it
+ * sees. */
+static json_t *code_views(const struct pipeline *pipeline, const struct run *run, const struct language *language,
+                          bool plain)
 {
-    const struct change_file *file = change_find(&run->change, run->spec.file ? run->spec.file : "");
-    struct symbols symbols = {0};
-    if (!file || !file->content || !run->spec.symbol ||
-        symbols_parse(language, file->content, file->len, &symbols, NULL) < 0)
-        return NULL;
-    const struct symbol *symbol = symbols_find(&symbols, run->spec.symbol);
-    json_t *view = symbol ? json_pack("[{s:s, s:s%}]", "path", file->path, "text", file->content + symbol->start,
-                                      symbol->end - symbol->start)
-                          : NULL;
-    symbols_release(&symbols);
-    return view;
+    json_t *out = json_array();
+    size_t left = plain ? 0 : (size_t)pipeline->context_tokens / 2;
+    for (size_t i = 0; i < run->change.count; i++) {
+        const struct change_file *file = &run->change.files[i];
+        if (file->kind != FILE_CODE || !file->content)
+            continue;
+        size_t tokens = model_estimate_tokens(file->content);
+        bool whole = tokens <= left;
+        left -= whole ? tokens : 0;
+        AUTO_FREE char *part =
+            whole || !language ? NULL : excerpt_of_change(language, file, pipeline->tree, run->spec.symbol, NULL);
+        json_array_append_new(out, json_pack("{s:s, s:s, s:b}", "path", file->path, "text", part ? part : file->content,
+                                             "in_part", part && !plain));
+    }
+    return out;
 }
 
 static json_t *lines_of(const char *text)
@@ -185,16 +193,15 @@ static void set_completion(json_t *view, const struct run *run, const struct lan
     json_object_set_new(view, "file_within", json_boolean(whole != NULL));
 }
 
-static void set_function(json_t *view, const struct run *run, const struct language *language)
+static void set_function(json_t *view, const struct pipeline *pipeline, const struct run *run,
+                         const struct language *language)
 {
     bool plain = language && is_plain_function(language, &run->spec);
     bool exists = json_object_get(run->scratch, "symbol_exists") != NULL;
     AUTO_FREE char *text = plain && !exists ? documented(language, &run->spec) : NULL;
     json_object_set_new(view, "is_function", json_boolean(plain));
     json_object_set_new(view, "symbol_exists", json_boolean(exists));
-    json_t *definition = plain ? definition_view(run, language) : NULL;
-    if (definition)
-        json_object_set_new(view, "code", definition);
+    json_object_set_new(view, "code", code_views(pipeline, run, language, plain));
     if (text)
         json_object_set_new(view, "documented", fenced_text(text));
 }
@@ -208,15 +215,14 @@ json_t *stage_prompt_view(const struct pipeline *pipeline, const struct run *run
 {
     const struct spec *spec = &run->spec;
     const struct language *language = language_of(pipeline, run);
-    json_t *view =
-        json_pack("{s:s, s:o, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:o, s:o, s:O, s:o, s:o}", "title",
-                  spec->title, "spec", fenced_text(spec->text), "signature", spec->signature, "symbol", spec->symbol,
-                  "file", spec->file, "behaviour", spec->behaviour, "constraints", spec->constraints, "pattern",
-                  spec->pattern, "language", language ? language->name : NULL, "notes",
-                  language ? language->prompt_notes : NULL, "test_notes", language ? language->test_notes : NULL,
-                  "criteria", numbered(spec->criteria, spec->criteria_count), "examples", example_views(spec),
-                  "context", run->context, "tests", file_views(run, FILE_TEST), "code", file_views(run, FILE_CODE));
-    set_function(view, run, language);
+    json_t *view = json_pack(
+        "{s:s, s:o, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:o, s:o, s:O, s:o}", "title", spec->title,
+        "spec", fenced_text(spec->text), "signature", spec->signature, "symbol", spec->symbol, "file", spec->file,
+        "behaviour", spec->behaviour, "constraints", spec->constraints, "pattern", spec->pattern, "language",
+        language ? language->name : NULL, "notes", language ? language->prompt_notes : NULL, "test_notes",
+        language ? language->test_notes : NULL, "criteria", numbered(spec->criteria, spec->criteria_count), "examples",
+        example_views(spec), "context", run->context, "tests", test_views(run));
+    set_function(view, pipeline, run, language);
     json_object_set_new(view, "speaks_of_errors", json_boolean(spec_speaks_of_errors(spec->text)));
     json_object_set_new(view, "has_criteria", json_boolean(spec->criteria_count > 0));
     json_object_set_new(view, "has_examples", json_boolean(spec->example_count > 0));

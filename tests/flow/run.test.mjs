@@ -142,6 +142,47 @@ test('a function that is declared in a long file is asked for as a new one, and 
     assert.match((await git(tree, 'show', 'assay/slugs-for-product-pages:src/shop/text.py')).toString(), /def other_899/);
 });
 
+const SET_COUNT = (body) => `
+class Cart:
+    def set_count(self, sku: str, count: int) -> None:
+        """Sets the count of a product, whatever it was before."""
+${body.replaceAll(/^(?=.)/gm, '        ')}`;
+const MORE_METHODS = Array.from(
+    { length: 600 },
+    (_, i) => `\n    def other_${i}(self) -> int:\n        """A method that fills its class."""\n        return ${i}\n`,
+);
+
+test('a method of a long class is repaired below the head of its class', options, async (t) => {
+    const { folder, tree, model, run } = await checkout(
+        t,
+        script({
+            tests: 'No more tests.',
+            implement: fenced(SET_COUNT('self._counts[sku] = count\n')),
+            repair: fenced(
+                SET_COUNT(`self._catalog.get(sku)
+if count < 0:
+    raise ValueError("a count is never negative")
+self._counts[sku] = count
+if count == 0:
+    del self._counts[sku]
+`),
+            ),
+        }),
+    );
+    writeFileSync(join(folder, 'SPEC.md'), readFileSync(join(root, 'examples/specs/08-cart-set-count.md')));
+    const path = join(tree, 'src/shop/cart.py');
+    writeFileSync(path, readFileSync(path, 'utf8') + MORE_METHODS.join(''));
+    await git(tree, 'commit', '--quiet', '--all', '-m', 'Let it grow');
+    const { status, out, err } = await run('--output', 'json');
+    assert.equal(status, 0, err + out);
+    assert.equal(JSON.parse(out).rounds, 1);
+    const [repair] = model.of('repair');
+    const shown = /The code so far:\n<data file="src\/shop\/cart\.py" only="what was written">\n([^]*?)<\/data>/.exec(repair.prompt);
+    assert.ok(shown, repair.prompt);
+    assert.match(shown[1], /^class Cart:\n    """Products and how many of each\."""\n\n    def set_count\(/);
+    assert.doesNotMatch(shown[1], /def (add|other_\d+)\(/);
+});
+
 test('an unused import goes also from a file that nobody formats, and the rest of that stays as it is', options, async (t) => {
     const { tree, model, run } = await checkout(t, script({ implement: fenced(`from shop.money import Money\n\n${GOOD_CODE}`) }));
     const path = join(tree, 'src/shop/text.py');
