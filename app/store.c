@@ -164,7 +164,7 @@ int64_t sql_run(struct store *store, const char *name, const struct sql_value *p
                                                                        sizeof *store->statements, compare_name)
                                                              : NULL;
     if (!statement)
-        return error_set(err, ERROR_INTERNAL, "templates/sql/%s has no statement %s", store->backend->scheme, name);
+        return error_set(err, ERROR_INTERNAL, "templates/sql has no statement %s for %s", name, store->backend->scheme);
     return store->backend->run(store, statement, params, count, reader, err);
 }
 

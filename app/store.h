@@ -1,7 +1,7 @@
 /* The store: deliveries, jobs, the journal of stages, model calls and artifacts; durable before a call returns.
  *
  * `struct store` is opaque; the back end sits behind a vtable (app/store_sqlite.c, app/store_postgres.c), the SQL in
- * templates/sql/<backend>/. One connection for each process, one thread at a time. Times are wall-clock ms. All
+ * templates/sql/. One connection for each process, one thread at a time. Times are wall-clock ms. All
  * returned structs are owned by the caller and freed with their release function. A store that cannot write is
  * ERROR_STORE, retryable when busy; ERROR_FULL when its disk has no room left.
  */

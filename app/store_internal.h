@@ -1,8 +1,9 @@
 /* Between the store's operations (app/store_*.c) and its back ends (app/store_sqlite.c, app/store_postgres.c).
  *
- * A back end knows transactions and how to run a statement; what the statements are stands in
- * templates/sql/<backend>/ under the same names for every back end ("-- name: job_claim"), with named parameters
- * (:worker) and named columns. So the operations are written once, and another database is one file of C and its SQL.
+ * A back end knows transactions and how to run a statement; what the statements are stands in templates/sql/, or, where
+ * databases differ, in templates/sql/<backend>/ under the same name for each ("-- name: job_claim"), with named
+ * parameters (:worker) and named columns. So the operations are written once, and another database is one file of C and
+ * what of the SQL it wants otherwise. CAST says a parameter's type where PostgreSQL cannot tell it.
  */
 #ifndef APP_STORE_INTERNAL_H
 #define APP_STORE_INTERNAL_H
@@ -129,7 +130,7 @@ int sql_list_id(void *context, const struct sql_row *row, struct error *err);
 /* Why a write found no row to change: ERROR_NOT_FOUND without such a job, else ERROR_CONFLICT. Returns -1. */
 int job_refused(struct store *store, int64_t id, const char *doing, struct error *err);
 
-/* The statements of templates/sql/<backend>/, sorted by name. */
+/* The statements of templates/sql/ and of templates/sql/<backend>/, sorted by name; each name once. */
 int sql_statements_load(struct store *store, const char *backend, struct error *err);
 void sql_statements_free(struct store *store);
 

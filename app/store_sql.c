@@ -1,4 +1,5 @@
-/* The SQL under templates/sql/, as named statements and migrations. */
+/* The SQL under templates/sql/, as named statements and migrations: statements that every back end understands lie
+ * there, those of one in its folder below. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,19 +55,30 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct sql_statement *)a)->name, ((const struct sql_statement *)b)->name);
 }
 
-int sql_statements_load(struct store *store, const char *backend, struct error *err)
+static int add_folder(struct store *store, const char *folder, struct error *err)
 {
     size_t count = 0;
     const struct template_file *files = template_files(&count);
-    AUTO_FREE char *folder = text_format("sql/%s/", backend);
-    if (!folder)
-        return sql_out_of_memory(err);
     for (size_t i = 0; i < count; i++)
         if (starts_with(files[i].path, folder) && !strchr(files[i].path + strlen(folder), '/') &&
             add_file(store, &files[i], err) < 0)
             return -1;
+    return 0;
+}
+
+int sql_statements_load(struct store *store, const char *backend, struct error *err)
+{
+    AUTO_FREE char *own = text_format("sql/%s/", backend);
+    if (!own)
+        return sql_out_of_memory(err);
+    if (add_folder(store, "sql/", err) < 0 || add_folder(store, own, err) < 0)
+        return -1;
     if (store->statement_count)
         qsort(store->statements, store->statement_count, sizeof *store->statements, by_name);
+    for (size_t i = 1; i < store->statement_count; i++)
+        if (by_name(&store->statements[i - 1], &store->statements[i]) == 0)
+            return error_set(err, ERROR_INTERNAL, "templates/sql has two statements %s for %s",
+                             store->statements[i].name, backend);
     return 0;
 }
 

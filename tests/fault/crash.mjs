@@ -7,12 +7,14 @@ import { root } from '../flow/harness.mjs';
 
 const source = fileURLToPath(new URL('crash.c', import.meta.url));
 
-/** The name of a statement of templates/sql/sqlite, by its text as the store prepares it. */
+/** The name of a statement of SQLite's, by its text as the store prepares it. */
 function statementNames() {
     const names = new Map();
-    const folder = join(root, 'templates/sql/sqlite');
-    for (const file of readdirSync(folder).filter((name) => name.endsWith('.sql'))) {
-        const sql = readFileSync(join(folder, file), 'utf8');
+    const files = ['templates/sql', 'templates/sql/sqlite'].flatMap((folder) =>
+        readdirSync(join(root, folder)).map((name) => join(root, folder, name)),
+    );
+    for (const file of files.filter((path) => path.endsWith('.sql'))) {
+        const sql = readFileSync(file, 'utf8');
         for (const part of sql.split(/^-- name: /m).slice(1)) {
             const [, name, text] = /^(\S+)([^]*)$/.exec(part);
             names.set(text.trim().replace(/\s+/g, ' ').split(' ;')[0].slice(0, 60), name);

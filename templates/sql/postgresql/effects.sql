@@ -5,10 +5,6 @@
 SELECT pg_advisory_xact_lock(1095979866, hashtext(:forge::text || :owner::text || :repo::text || :kind::text || :key::text))
        IS NULL AS locked;
 
--- name: effect_get
-SELECT * FROM forge_effect
-WHERE forge = :forge AND owner = :owner AND repo = :repo AND kind = :kind AND key = :key;
-
 -- name: effect_begin
 INSERT INTO forge_effect (forge, owner, repo, kind, key, job, delivery, state, token, tries, first_ms, last_ms)
 SELECT :forge::text, :owner::text, :repo::text, :kind::text, :key::text, nullif(:job::bigint, 0), :delivery::text,
@@ -18,24 +14,3 @@ ON CONFLICT (forge, owner, repo, kind, key) DO UPDATE
 SET state = 'intended', token = excluded.token, tries = forge_effect.tries + 1, last_ms = excluded.last_ms,
     job = coalesce(excluded.job, forge_effect.job)
 RETURNING token;
-
--- :token is 0 for an effect that is there and only brought up to date.
--- name: effect_holds
-SELECT token FROM forge_effect
-WHERE forge = :forge AND owner = :owner AND repo = :repo AND kind = :kind AND key = :key
-  AND (:token::bigint = 0 OR token = :token::bigint)
-  AND (:fence::bigint IS NULL OR EXISTS (SELECT 1 FROM job WHERE id = :job::bigint AND fence = :fence::bigint));
-
--- name: effect_end
-UPDATE forge_effect
-SET state = :state, external_id = CASE :external_id::text WHEN '' THEN external_id ELSE :external_id::text END,
-    note = :note, request = :request::text, last_ms = :now
-WHERE forge = :forge AND owner = :owner AND repo = :repo AND kind = :kind AND key = :key
-  AND (:token::bigint = 0 OR token = :token::bigint)
-RETURNING token;
-
--- name: effect_list
-SELECT * FROM forge_effect WHERE job = :job ORDER BY first_ms, kind, key;
-
--- name: effects_forget
-DELETE FROM forge_effect WHERE job IS NULL AND last_ms < :before_ms;

@@ -21,10 +21,6 @@ SELECT attname::text AS name FROM pg_attribute
 WHERE attrelid = to_regclass(quote_ident(:table::text)) AND attnum > 0 AND NOT attisdropped
 ORDER BY attname::text COLLATE "C";
 
--- What a new database has rows in: they go when it is filled.
--- name: seed_list
-SELECT 'turn_clock' AS name;
-
 -- Where numbers are given out that must not come twice: the highest so far, 0 for none.
 -- name: sequence_list
 SELECT relname::text AS "table", attname::text AS "column",

@@ -1,31 +1,8 @@
--- name: repository_get
-SELECT installation FROM repository WHERE forge = :forge AND owner = :owner AND name = :name;
-
--- Another installation: it was taken out and put in again, and what was before is not meant for us.
--- name: repository_note
-INSERT INTO repository (forge, owner, name, installation, heard_ms) VALUES (:forge, :owner, :name, :installation, :now)
-ON CONFLICT (forge, owner, name) DO UPDATE
-SET installation = excluded.installation, heard_ms = excluded.heard_ms, installed_ms = 0, seen_ms = 0
-WHERE repository.installation <> excluded.installation;
-
--- name: repository_gone
-DELETE FROM repository WHERE forge = :forge AND owner = :owner AND name = :name;
-
--- The one that was not looked at for the longest time first.
--- name: repository_list
-SELECT forge, owner, name, installation, heard_ms, installed_ms, seen_ms FROM repository
-WHERE forge = :forge AND seen_ms < :before
-ORDER BY seen_ms, owner, name LIMIT :limit;
-
--- name: repository_seen
-UPDATE repository SET seen_ms = :seen_ms, installed_ms = :installed_ms
-WHERE forge = :forge AND owner = :owner AND name = :name;
-
 -- Pull requests of ours of which it is not known that they have ended. :number 0: all.
 -- name: open_pulls
-SELECT job.id AS job, effect.value::bigint AS number
+SELECT job.id AS job, CAST(effect.value AS bigint) AS number
 FROM job JOIN effect ON effect.job = job.id AND effect.key = 'pull'
 WHERE job.forge = :forge AND lower(job.owner) = lower(:owner) AND lower(job.repo) = lower(:repo)
-  AND (:number = 0 OR effect.value::bigint = :number)
+  AND (:number = 0 OR CAST(effect.value AS bigint) = :number)
   AND NOT EXISTS (SELECT 1 FROM effect AS ended WHERE ended.job = job.id AND ended.key = 'pull_ended')
 ORDER BY job.id;

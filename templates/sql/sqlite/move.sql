@@ -16,10 +16,6 @@ SELECT name FROM place GROUP BY name ORDER BY max(depth), name;
 -- name: column_list
 SELECT name FROM pragma_table_info(:table) ORDER BY name;
 
--- What a new database has rows in: they go when it is filled.
--- name: seed_list
-SELECT 'turn_clock' AS name;
-
 -- Where numbers are given out that must not come twice: the highest so far, 0 for none.
 -- name: sequence_list
 SELECT owner.name AS "table", key.name AS "column", coalesce(sqlite_sequence.seq, 0) AS value

@@ -2,11 +2,12 @@
 -- name: catch_up_claim
 INSERT INTO catch_up (forge, what, due_ms) VALUES (:forge, :what, :next_ms)
 ON CONFLICT (forge, what) DO UPDATE SET due_ms = excluded.due_ms
-WHERE catch_up.due_ms <= :now OR :always = 1
+WHERE catch_up.due_ms <= CAST(:now AS bigint) OR CAST(:always AS bigint) = 1
 RETURNING seen_ms;
 
 -- name: catch_up_seen
-UPDATE catch_up SET seen_ms = :seen_ms WHERE forge = :forge AND what = :what AND seen_ms < :seen_ms;
+UPDATE catch_up SET seen_ms = CAST(:seen_ms AS bigint)
+WHERE forge = :forge AND what = :what AND seen_ms < CAST(:seen_ms AS bigint);
 
 -- name: missed_try
 INSERT INTO missed (forge, id, tries, last_ms) VALUES (:forge, :id, 1, :now)
