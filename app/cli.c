@@ -1,6 +1,7 @@
 /* The table of commands, and what all commands share: help, options, version. */
 #include "app/cli.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
 #include <microhttpd.h>
@@ -213,6 +214,23 @@ int cli_options(int argc, char **argv, const struct cli_option *options, const c
     return found == count ? 0 : misused(argv[0], "an argument is missing", "", err);
 }
 
+int cli_config_and_json(int argc, char **argv, const char **config_path, bool *json, struct error *err)
+{
+    const struct cli_option options[] = {{"config", NULL, config_path}, {"json", json, NULL}, {0}};
+    return cli_options(argc, argv, options, NULL, 0, err);
+}
+
+/* ---- output ---- */
+
+int cli_print_json(const json_t *value, FILE *out, struct error *err)
+{
+    if (!value)
+        return error_set(err, ERROR_INTERNAL, "out of memory");
+    if (json_dumpf(value, out, JSON_INDENT(2)) < 0 || fputc('\n', out) == EOF)
+        return error_system(err, errno, "write the JSON");
+    return 0;
+}
+
 /* ---- help and version ---- */
 
 int cli_help(int argc, char **argv, struct error *err)
@@ -264,7 +282,5 @@ int cli_version(int argc, char **argv, struct error *err)
     json_auto_t *version = json_pack("{s:s, s:s, s:{s:s, s:s, s:s}}", "version", ASSAY_VERSION, "templates",
                                      templates_digest(hex), "libraries", "jansson", jansson_version_str(),
                                      "libmicrohttpd", MHD_get_version(), "sqlite", sqlite3_libversion());
-    json_dumpf(version, stdout, JSON_INDENT(2));
-    printf("\n");
-    return 0;
+    return cli_print_json(version, stdout, err);
 }

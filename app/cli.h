@@ -8,6 +8,7 @@
 #ifndef APP_CLI_H
 #define APP_CLI_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -38,6 +39,12 @@ struct cli_option {
  * wrong and where the help is. All is borrowed from argv. */
 int cli_options(int argc, char **argv, const struct cli_option *options, const char **arguments, size_t count,
                 struct error *err);
+
+/* For a command that takes --config and --json and nothing else. */
+int cli_config_and_json(int argc, char **argv, const char **config_path, bool *json, struct error *err);
+
+/* What --json prints: the value over several lines. NULL is taken for a lack of memory, which made it so. */
+int cli_print_json(const json_t *value, FILE *out, struct error *err);
 
 /* The command functions. */
 int cli_serve(int argc, char **argv, struct error *err);

@@ -60,10 +60,7 @@ static int print_rows(const struct delivery_row *rows, size_t count, bool json, 
     json_auto_t *list = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(list, row_json_view(&rows[i]));
-    if (!list || json_dumpf(list, stdout, JSON_INDENT(2)) < 0)
-        return error_set(err, ERROR_IO, "cannot write the JSON");
-    printf("\n");
-    return 0;
+    return cli_print_json(list, stdout, err);
 }
 
 static int list(struct store *store, const struct delivery_filter *filter, bool json, struct error *err)

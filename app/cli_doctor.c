@@ -282,10 +282,9 @@ int cli_doctor(int argc, char **argv, struct error *err)
 {
     bool json = false;
     const char *config_path = NULL;
-    const struct cli_option options[] = {{"config", NULL, &config_path}, {"json", &json, NULL}, {0}};
     if (cli_wants_help(argc, argv))
         return 0;
-    if (cli_options(argc, argv, options, NULL, 0, err) < 0)
+    if (cli_config_and_json(argc, argv, &config_path, &json, err) < 0)
         return -1;
     struct doctor doctor = {
         .secrets = secrets_new(), .screen = screen_of(stdout), .checks = json ? json_array() : NULL};
@@ -294,8 +293,7 @@ int cli_doctor(int argc, char **argv, struct error *err)
     int status = examine(&doctor, config_path);
     if (json) {
         json_auto_t *whole = json_pack("{s:b, s:O}", "ok", status == 0, "checks", doctor.checks);
-        json_dumpf(whole, stdout, JSON_INDENT(2));
-        printf("\n");
+        status = cli_print_json(whole, stdout, err) < 0 ? -1 : status;
         json_decref(doctor.checks);
     }
     free(doctor.tools);

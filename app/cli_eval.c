@@ -208,14 +208,13 @@ static size_t left_to_do(const struct eval_setup *setup, struct evaluation *eval
     return count;
 }
 
-static void print_summary(const json_t *lines, bool json, FILE *out)
+static int print_summary(const json_t *lines, bool json, FILE *out, struct error *err)
 {
     json_auto_t *summary = eval_summary(lines);
-    if (json) {
-        json_dumpf(summary, out, JSON_INDENT(2));
-        fputc('\n', out);
-    } else
-        eval_summary_print(summary, out);
+    if (json)
+        return cli_print_json(summary, out, err);
+    eval_summary_print(summary, out);
+    return 0;
 }
 
 static int run_all(const struct eval_setup *setup, const struct eval_tasks *tasks, const struct options *options,
@@ -233,7 +232,9 @@ static int run_all(const struct eval_setup *setup, const struct eval_tasks *task
                           setup->identity, setup->log);
         size_t count = left_to_do(setup, &evaluation, indexes);
         status = eval_run_all(setup, tasks, indexes, count, &(struct eval_sink){on_result, &evaluation}, err);
-        print_summary(progress->lines, options->json, options->out ? stdout : stderr);
+        int printed =
+            print_summary(progress->lines, options->json, options->out ? stdout : stderr, status == 0 ? err : NULL);
+        status = status == 0 ? printed : status;
         eval_results_close(&evaluation.results);
     }
     if (status == 0 && progress->failures) {
@@ -298,8 +299,7 @@ static int summarise(const struct options *options, struct error *err)
     json_auto_t *lines = eval_results_read(options->files[0], err);
     if (!lines)
         return -1;
-    print_summary(lines, options->json, stdout);
-    return 0;
+    return print_summary(lines, options->json, stdout, err);
 }
 
 static int compare(const struct options *options, struct error *err)
@@ -309,11 +309,9 @@ static int compare(const struct options *options, struct error *err)
     json_auto_t *comparison = b ? eval_compare(a, b, err) : NULL;
     if (!comparison)
         return -1;
-    if (options->json) {
-        json_dumpf(comparison, stdout, JSON_INDENT(2));
-        putchar('\n');
-    } else
-        eval_compare_print(comparison, stdout);
+    if (options->json)
+        return cli_print_json(comparison, stdout, err);
+    eval_compare_print(comparison, stdout);
     return 0;
 }
 

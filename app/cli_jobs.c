@@ -43,14 +43,6 @@ static int read_number(const char *command, const char *what, const char *text, 
     return 0;
 }
 
-static int print_json(const json_t *value, struct error *err)
-{
-    if (!value || json_dumpf(value, stdout, JSON_INDENT(2) | JSON_SORT_KEYS) < 0)
-        return error_set(err, ERROR_IO, "cannot write the JSON");
-    printf("\n");
-    return 0;
-}
-
 /* ---- jobs ---- */
 
 struct list_options {
@@ -103,7 +95,7 @@ static int print_jobs(const struct job *jobs, size_t count, bool json, struct er
     json_auto_t *list = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(list, job_view_json(&jobs[i]));
-    return print_json(list, err);
+    return cli_print_json(list, stdout, err);
 }
 
 int cli_jobs(int argc, char **argv, struct error *err)
@@ -168,7 +160,7 @@ static int show(struct store *store, const struct config *config, int64_t id, bo
     if (status == 0 && json) {
         json_auto_t *view = job_view_whole(&whole.job, whole.stages, whole.stage_count, whole.calls);
         json_object_set_new(view, "effects", effect_view_json(whole.effects, whole.effect_count));
-        status = print_json(view, err);
+        status = cli_print_json(view, stdout, err);
     } else if (status == 0) {
         job_view_print(&whole.job, whole.stages, whole.stage_count, whole.calls, config_forge(config, whole.job.forge),
                        stdout);

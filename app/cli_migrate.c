@@ -40,11 +40,7 @@ static int print_report(const struct migration *migration, json_t *tables, int64
     if (migration->json) {
         json_auto_t *whole = json_pack("{s:s, s:s, s:O, s:f}", "from", migration->from, "to", migration->to, "tables",
                                        tables, "seconds", (double)elapsed_ms / 1000);
-        if (!whole)
-            return error_set(err, ERROR_INTERNAL, "out of memory");
-        json_dumpf(whole, stdout, JSON_INDENT(2));
-        printf("\n");
-        return 0;
+        return cli_print_json(whole, stdout, err);
     }
     const json_t *table;
     size_t i;

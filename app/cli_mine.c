@@ -200,7 +200,8 @@ static int try_one(struct mine *mine, const struct mine_function *function, stru
     return 0;
 }
 
-static void print_counts(const struct mine *mine, const struct count *count, const struct place *place, bool json)
+static int print_counts(const struct mine *mine, const struct count *count, const struct place *place, bool json,
+                        struct error *err)
 {
     int64_t elapsed = clock_monotonic_ms() - count->began;
     char duration[CLOCK_TEXT_SIZE];
@@ -210,17 +211,15 @@ static void print_counts(const struct mine *mine, const struct count *count, con
         (json_int_t)(mine->count - count->tried), "seconds", (double)elapsed / 1000.0, "left_out", mine->left_out);
     const char *reason;
     json_t *many;
-    if (json) {
-        json_dumpf(summary, stdout, JSON_INDENT(2));
-        putchar('\n');
-        return;
-    }
+    if (json)
+        return cli_print_json(summary, stdout, err);
     printf("%zu tasks with %zu hidden tests in %s, from %zu functions, in %s; the tree is %s\n", count->kept,
            count->tests, place->file, mine->seen, clock_duration(elapsed, duration), place->tree);
     json_object_foreach (mine->left_out, reason, many)
         printf("  %5lld left out: %s\n", (long long)json_integer_value(many), reason);
     if (mine->count > count->tried)
         printf("  %5zu not tried: --limit was reached\n", mine->count - count->tried);
+    return 0;
 }
 
 static int mine_all(struct mine *mine, const struct options *options, struct place *place, const struct stop *stop,
@@ -240,9 +239,7 @@ static int mine_all(struct mine *mine, const struct options *options, struct pla
             status = error_set(err, ERROR_CANCELLED, "stopped; %s holds the tasks that were found so far", place->file);
     }
     free(lots);
-    if (status == 0)
-        print_counts(mine, &count, place, options->json);
-    return status;
+    return status == 0 ? print_counts(mine, &count, place, options->json, err) : -1;
 }
 
 static bool on_cancelled(void *context)

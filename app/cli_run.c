@@ -212,9 +212,7 @@ static int print_json(const struct run *run, const struct commits *commits, cons
         return error_set(err, ERROR_INTERNAL, "out of memory");
     json_object_set_new(view, "diff", json_stringn(buf_text(&commits->diff), commits->diff.len));
     json_object_set(view, "stages", watch->stages);
-    if (json_dumpf(view, stdout, JSON_INDENT(2)) < 0 || putchar('\n') == EOF)
-        return error_set(err, ERROR_IO, "standard output does not take the result");
-    return 0;
+    return cli_print_json(view, stdout, err);
 }
 
 static int print_text(struct checkout *checkout, const struct run *run, const struct commits *commits, bool diff_only,

@@ -38,21 +38,17 @@ int cli_storage(int argc, char **argv, struct error *err)
 {
     bool json = false;
     const char *config_path = NULL;
-    const struct cli_option options[] = {{"config", NULL, &config_path}, {"json", &json, NULL}, {0}};
     if (cli_wants_help(argc, argv))
         return 0;
-    if (cli_options(argc, argv, options, NULL, 0, err) < 0)
+    if (cli_config_and_json(argc, argv, &config_path, &json, err) < 0)
         return -1;
     struct config config;
     if (config_load(config_path, 0, &config, err) < 0)
         return -1;
     json_auto_t *whole = storage_measure(&config, err);
-    if (whole && json) {
-        json_dumpf(whole, stdout, JSON_INDENT(2));
-        printf("\n");
-    } else if (whole) {
+    int status = !whole ? -1 : json ? cli_print_json(whole, stdout, err) : 0;
+    if (whole && !json)
         print_table(whole);
-    }
     config_release(&config);
-    return whole ? 0 : -1;
+    return status;
 }

@@ -35,21 +35,16 @@ static int tidy(const struct housekeeping *keeping, bool json, struct error *err
     AUTO_FREE char *line = describe(report);
     if (line && *line)
         log_info(keeping->log, "removed %s", line);
-    if (!json)
-        return 0;
-    json_dumpf(report, stdout, JSON_INDENT(2));
-    printf("\n");
-    return 0;
+    return json ? cli_print_json(report, stdout, err) : 0;
 }
 
 int cli_tidy(int argc, char **argv, struct error *err)
 {
     bool json = false;
     const char *config_path = NULL;
-    const struct cli_option options[] = {{"config", NULL, &config_path}, {"json", &json, NULL}, {0}};
     if (cli_wants_help(argc, argv))
         return 0;
-    if (cli_options(argc, argv, options, NULL, 0, err) < 0)
+    if (cli_config_and_json(argc, argv, &config_path, &json, err) < 0)
         return -1;
     struct config config;
     struct stop stop = {.fd = -1};

@@ -108,13 +108,10 @@ static json_t *verify(struct checkout *checkout, const struct engine *engine, co
     return verdict;
 }
 
-static void print_verdict(const json_t *verdict, bool json)
+static int print_verdict(const json_t *verdict, bool json, struct error *err)
 {
-    if (json) {
-        json_dumpf(verdict, stdout, JSON_INDENT(2));
-        putchar('\n');
-        return;
-    }
+    if (json)
+        return cli_print_json(verdict, stdout, err);
     bool proven = json_is_true(json_object_get(verdict, "proven"));
     printf("%s%s%s\n", proven ? "proven" : "not proven", proven ? "" : ": ", json_text_at(verdict, "reason", ""));
     printf("  tests commit: %lld fail, %lld pass\n",
@@ -123,6 +120,7 @@ static void print_verdict(const json_t *verdict, bool json)
     printf("  last commit:  %lld fail, %lld pass\n",
            (long long)(json_int_at(verdict, "green.failed", 0) + json_int_at(verdict, "green.errored", 0)),
            (long long)json_int_at(verdict, "green.passed", 0));
+    return 0;
 }
 
 static int verify_with(const struct options *options, const struct config *config, struct secrets *secrets,
@@ -136,11 +134,10 @@ static int verify_with(const struct options *options, const struct config *confi
     if (status == 0)
         status = engine_init(&engine, config, secrets, &log, err);
     json_auto_t *verdict = status == 0 ? verify(&checkout, &engine, &log, options->head, err) : NULL;
-    if (verdict)
-        print_verdict(verdict, options->json);
+    status = verdict ? print_verdict(verdict, options->json, err) : -1;
     engine_release(&engine);
     checkout_close(&checkout);
-    if (!verdict)
+    if (status < 0)
         return -1;
     return json_is_true(json_object_get(verdict, "proven")) ? 0 : 1;
 }

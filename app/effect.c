@@ -317,12 +317,19 @@ static char *pull_key(const char *branch, const char *head, int64_t run_ms)
     return text_format("%s %s, run %lld", branch, head, (long long)run_ms);
 }
 
+/* What was noted of an effect; released by the caller. */
+static int look_up(const struct effects *effects, enum effect_kind kind, const char *key, struct effect_row *row,
+                   bool *found, struct error *err)
+{
+    const struct effect_row wanted = identity(effects, kind, key);
+    return store_effect_find(effects->store, &wanted, row, found, err);
+}
+
 static int is_done(const struct effects *effects, enum effect_kind kind, const char *key, bool *done, struct error *err)
 {
     struct effect_row row = {0};
-    struct effect_row wanted = identity(effects, kind, key);
     bool found = false;
-    if (store_effect_find(effects->store, &wanted, &row, &found, err) < 0)
+    if (look_up(effects, kind, key, &row, &found, err) < 0)
         return -1;
     *done = found && strcmp(row.state, "done") == 0;
     effect_row_release(&row);
@@ -373,9 +380,8 @@ int effect_is_anothers(const struct effects *effects, enum effect_kind kind, con
                        struct error *err)
 {
     struct effect_row row = {0};
-    struct effect_row wanted = identity(effects, kind, key);
     bool found = false;
-    if (store_effect_find(effects->store, &wanted, &row, &found, err) < 0)
+    if (look_up(effects, kind, key, &row, &found, err) < 0)
         return -1;
     *anothers = found && strcmp(row.delivery, effects->delivery ? effects->delivery : "") != 0;
     effect_row_release(&row);

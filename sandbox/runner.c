@@ -27,24 +27,10 @@ struct init_report {
     int value;
 };
 
-static int write_all(int fd, const void *data, size_t len)
-{
-    for (const char *at = data; len > 0;) {
-        ssize_t put = write(fd, at, len);
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put < 0)
-            return -1;
-        at += put;
-        len -= (size_t)put;
-    }
-    return 0;
-}
-
 static void send_frame(const struct runner *runner, enum frame_kind kind, size_t index, const void *data, size_t len)
 {
     struct frame frame = {.kind = kind, .index = (uint32_t)index, .len = len};
-    if (write_all(runner->frames, &frame, sizeof frame) < 0 || write_all(runner->frames, data, len) < 0)
+    if (fs_write_all(runner->frames, &frame, sizeof frame) < 0 || fs_write_all(runner->frames, data, len) < 0)
         _exit(1); /* nobody listens any more */
 }
 
@@ -119,7 +105,7 @@ static int wait_for(pid_t pid)
 static void report(int fd, enum init_event what, int value)
 {
     struct init_report report = {.what = what, .value = value};
-    if (write_all(fd, &report, sizeof report) < 0)
+    if (fs_write_all(fd, &report, sizeof report) < 0)
         _exit(1);
 }
 

@@ -152,7 +152,7 @@ int fs_read(const char *path, struct buf *out, struct error *err)
     return read_regular(fd, path, out, err);
 }
 
-static int write_all(int fd, const void *data, size_t len)
+int fs_write_all(int fd, const void *data, size_t len)
 {
     for (const char *at = data; len > 0;) {
         ssize_t put = write(fd, at, len);
@@ -176,7 +176,7 @@ static int replace_file(int dir, const char *name, const void *data, size_t len,
     AUTO_CLOSE int fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return -1;
-    if (write_all(fd, data, len) == 0 && fchmod(fd, mode) == 0 && (!sync || fsync(fd) == 0) &&
+    if (fs_write_all(fd, data, len) == 0 && fchmod(fd, mode) == 0 && (!sync || fsync(fd) == 0) &&
         renameat(dir, temporary, dir, name) == 0)
         return 0;
     int errnum = errno;

@@ -31,6 +31,9 @@ int fs_read(const char *path, struct buf *out, struct error *err);
 /* Writes beside the target, syncs, renames: the file is old or new, never half. `mode` as for chmod. */
 int fs_write_atomic(const char *path, const void *data, size_t len, unsigned mode, struct error *err);
 
+/* All of it, however often write(2) stops short: 0, or -1 with errno. */
+int fs_write_all(int fd, const void *data, size_t len);
+
 int fs_make_dirs(const char *path, unsigned mode, struct error *err); /* like mkdir -p */
 int fs_remove_tree(const char *path, struct error *err); /* a missing path is fine; links are removed, not followed */
 /* What the tree takes on disk, in bytes; links are not followed, what cannot be read counts as nothing. */
