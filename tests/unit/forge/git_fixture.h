@@ -151,4 +151,28 @@ static inline struct repo *open_mirror(const struct git_fixture *it)
         error_clear(&err);                                                                                             \
     } while (0)
 
+/* ---- what most tests begin with ---- */
+
+static inline struct repo_remote remote_of(const struct git_fixture *it)
+{
+    return (struct repo_remote){.url = it->origin};
+}
+
+static inline struct repo *fetched(const struct git_fixture *it)
+{
+    struct repo *repo = open_mirror(it);
+    struct repo_remote remote = remote_of(it);
+    struct error err = {0};
+    assert_ok(repo_fetch(repo, &remote, &err));
+    return repo;
+}
+
+static inline char *resolved(struct repo *repo, const char *revision)
+{
+    char id[REPO_ID_SIZE];
+    struct error err = {0};
+    assert_ok(repo_resolve(repo, revision, id, &err));
+    return strdup(id);
+}
+
 #endif

@@ -8,28 +8,6 @@
 
 #include "app/base/clock.h"
 
-static struct repo_remote remote_of(const struct git_fixture *it)
-{
-    return (struct repo_remote){.url = it->origin};
-}
-
-static struct repo *fetched(const struct git_fixture *it)
-{
-    struct repo *repo = open_mirror(it);
-    struct repo_remote remote = remote_of(it);
-    struct error err = {0};
-    assert_ok(repo_fetch(repo, &remote, &err));
-    return repo;
-}
-
-static char *resolved(struct repo *repo, const char *revision)
-{
-    char id[REPO_ID_SIZE];
-    struct error err = {0};
-    assert_ok(repo_resolve(repo, revision, id, &err));
-    return strdup(id);
-}
-
 /* ---- mirror and fetch ---- */
 
 static void a_fetch_brings_branches_tags_and_head(void **state)

@@ -4,23 +4,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-static struct repo *fetched(const struct git_fixture *it)
-{
-    struct repo *repo = open_mirror(it);
-    struct repo_remote remote = {.url = it->origin};
-    struct error err = {0};
-    assert_ok(repo_fetch(repo, &remote, &err));
-    return repo;
-}
-
-static char *resolved(struct repo *repo, const char *revision)
-{
-    char id[REPO_ID_SIZE];
-    struct error err = {0};
-    assert_ok(repo_resolve(repo, revision, id, &err));
-    return strdup(id);
-}
-
 static char *read_text(const char *root, const char *path)
 {
     struct buf out = BUF_INIT(KiB(64));
