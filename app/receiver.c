@@ -12,6 +12,7 @@
 
 #include "app/base/buf.h"
 #include "app/base/clock.h"
+#include "app/receiver_head.h"
 #include "forge/webhook.h"
 
 enum {
@@ -48,24 +49,15 @@ struct receiver {
     int64_t ready_until_ms; /* monotonic: the store need not be asked before */
 };
 
-/* What a request is answered with when something is wrong with it. */
-struct refusal {
-    unsigned status;
-    const char *error; /* what to do about it; static */
-    const char *header, *value;
-};
-
 struct request {
-    const struct receiver_forge *forge; /* of POST /webhooks/<forge>, else NULL */
-    bool asks_store;                    /* GET /readyz */
-    struct refusal refusal;             /* status 0: none so far */
+    struct request_head head;
+    struct refusal refusal; /* status 0: none so far */
     struct buf body;
     size_t received;                   /* kept or thrown away */
     struct MHD_Connection *connection; /* suspended while its delivery is in the batch */
     enum { NOT_STORED, NO_ROOM, STORED, WAS_HERE } stored;
 };
 
-static const struct refusal too_large = {413, "the body is larger than 25 MiB, the most that GitHub sends", NULL, NULL};
 static const struct refusal too_busy = {503, "too many deliveries at once; deliver it again later", "Retry-After",
                                         "30"};
 static const struct refusal not_stored = {503, "the database cannot be written to now; deliver it again later",
@@ -73,138 +65,14 @@ static const struct refusal not_stored = {503, "the database cannot be written t
 static const struct refusal no_room = {503, "the disk of the database is full; deliver it again later", "Retry-After",
                                        "30"};
 
-/* ---- answers ---- */
-
-static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status, const json_t *body,
-                              const char *header, const char *value)
-{
-    AUTO_FREE char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
-    if (!text)
-        return MHD_NO;
-    struct MHD_Response *response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_COPY);
-    if (!response)
-        return MHD_NO;
-    MHD_add_response_header(response, "Content-Type", "application/json");
-    MHD_add_response_header(response, "Cache-Control", "no-store");
-    if (header)
-        MHD_add_response_header(response, header, value);
-    enum MHD_Result result = MHD_queue_response(connection, status, response);
-    MHD_destroy_response(response);
-    return result;
-}
-
-static enum MHD_Result refuse(struct MHD_Connection *connection, const struct refusal *refusal)
-{
-    json_auto_t *body = json_pack("{s:s}", "error", refusal->error);
-    return answer(connection, refusal->status, body, refusal->header, refusal->value);
-}
-
-static const char *header_of(struct MHD_Connection *connection, const char *name)
-{
-    return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
-}
-
-/* ---- what can be said from the headers alone ---- */
-
-static const struct receiver_forge *find_forge(const struct receiver *receiver, const char *name)
-{
-    for (size_t i = 0; i < receiver->config.forge_count; i++)
-        if (strcmp(receiver->config.forges[i].name, name) == 0)
-            return &receiver->config.forges[i];
-    return NULL;
-}
-
-/* The path and the method: which of our three addresses is it? */
-static struct refusal route(const struct receiver *receiver, struct request *request, const char *path,
-                            const char *method)
-{
-    static const char prefix[] = "/webhooks/";
-    if (strncmp(path, prefix, strlen(prefix)) == 0) {
-        request->forge = find_forge(receiver, path + strlen(prefix));
-        if (!request->forge)
-            return (struct refusal){404, "no forge of this name is configured here", NULL, NULL};
-        return strcmp(method, "POST") == 0 ? (struct refusal){0}
-                                           : (struct refusal){405, "deliveries are sent by POST", "Allow", "POST"};
-    }
-    request->asks_store = strcmp(path, "/readyz") == 0;
-    if (!request->asks_store && strcmp(path, "/healthz") != 0)
-        return (struct refusal){404, "there is nothing at this address", NULL, NULL};
-    return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0
-               ? (struct refusal){0}
-               : (struct refusal){405, "this address is read by GET", "Allow", "GET, HEAD"};
-}
-
-static bool is_json(const char *type)
-{
-    static const char json[] = "application/json";
-    size_t len = type ? strcspn(type, " \t;") : 0;
-    return len == strlen(json) && strncasecmp(type, json, len) == 0;
-}
-
-static struct refusal check_type(const char *type)
-{
-    if (is_json(type))
-        return (struct refusal){0};
-    if (type && strncasecmp(type, "application/x-www-form-urlencoded", 33) == 0)
-        return (struct refusal){415, "choose application/json as the content type in the webhook's settings", NULL,
-                                NULL};
-    return (struct refusal){415, "the content type is not application/json", NULL, NULL};
-}
-
-struct framing {
-    int lengths, encodings;
-};
-
-static enum MHD_Result count_framing(void *context, enum MHD_ValueKind kind, const char *name, const char *value)
-{
-    struct framing *framing = context;
-    (void)kind;
-    (void)value;
-    framing->lengths += strcasecmp(name, "Content-Length") == 0;
-    framing->encodings += strcasecmp(name, "Transfer-Encoding") == 0;
-    return MHD_YES;
-}
-
-/* Two answers to how long the body is would be two readings of it, ours and a proxy's. */
-static struct refusal check_framing(struct MHD_Connection *connection, size_t max, size_t *length)
-{
-    struct framing framing = {0};
-    MHD_get_connection_values(connection, MHD_HEADER_KIND, count_framing, &framing);
-    if (framing.lengths + framing.encodings > 1)
-        return (struct refusal){400, "the body's length is given more than once", NULL, NULL};
-    const char *text = header_of(connection, "Content-Length");
-    *length = text ? strtoull(text, NULL, 10) : 0;
-    return *length > max ? too_large : (struct refusal){0};
-}
-
-static struct refusal check_delivery(struct MHD_Connection *connection)
-{
-    if (!header_of(connection, "X-Hub-Signature-256"))
-        return (struct refusal){401, "X-Hub-Signature-256 is missing; set the webhook's secret on the forge", NULL,
-                                NULL};
-    if (!webhook_event_name_is_clean(header_of(connection, "X-GitHub-Event")))
-        return (struct refusal){400, "X-GitHub-Event is missing or is not an event's name", NULL, NULL};
-    if (!webhook_delivery_id_is_clean(header_of(connection, "X-GitHub-Delivery")))
-        return (struct refusal){400, "X-GitHub-Delivery is missing or is not a delivery's id", NULL, NULL};
-    return (struct refusal){0};
-}
-
 /* A refused body is read to its end and thrown away, so that the client gets to read the answer; unless it asked
  * first (Expect) or announces more than twice what is allowed. */
 static enum MHD_Result begin(const struct receiver *receiver, struct MHD_Connection *connection,
                              struct request *request, const char *path, const char *method)
 {
-    size_t length = 0;
-    struct refusal framing = check_framing(connection, receiver->config.body_max, &length);
-    request->refusal = framing.status == 400 ? framing : route(receiver, request, path, method);
-    if (!request->refusal.status)
-        request->refusal = framing;
-    if (!request->refusal.status && request->forge)
-        request->refusal = check_type(header_of(connection, "Content-Type"));
-    if (!request->refusal.status && request->forge)
-        request->refusal = check_delivery(connection);
-    bool at_once = length > 2 * receiver->config.body_max || header_of(connection, "Expect");
-    return request->refusal.status && at_once ? refuse(connection, &request->refusal) : MHD_YES;
+    request->refusal = receiver_read_head(&receiver->config, connection, path, method, &request->head);
+    bool at_once = request->head.length > 2 * receiver->config.body_max || receiver_header(connection, "Expect");
+    return request->refusal.status && at_once ? receiver_refuse(connection, &request->refusal) : MHD_YES;
 }
 
 /* ---- the body ---- */
@@ -223,7 +91,7 @@ static enum MHD_Result take_piece(struct receiver *receiver, struct request *req
     if (request->received > 2 * max)
         return MHD_NO;
     if (!request->refusal.status && request->received > max)
-        request->refusal = too_large;
+        request->refusal = receiver_too_large;
     else if (!request->refusal.status && len > receiver->config.bodies_max - receiver->in_flight)
         request->refusal = too_busy;
     else if (!request->refusal.status && buf_add(&request->body, data, len) < 0)
@@ -240,9 +108,9 @@ static enum MHD_Result take_piece(struct receiver *receiver, struct request *req
 static struct delivery delivery_of(const struct request *request, int64_t now_ms)
 {
     return (struct delivery){
-        .forge = request->forge->name,
-        .id = (char *)header_of(request->connection, "X-GitHub-Delivery"),
-        .event = (char *)header_of(request->connection, "X-GitHub-Event"),
+        .forge = request->head.forge->name,
+        .id = (char *)receiver_header(request->connection, "X-GitHub-Delivery"),
+        .event = (char *)receiver_header(request->connection, "X-GitHub-Event"),
         .payload = request->body.data,
         .payload_len = request->body.len,
         .received_ms = now_ms,
@@ -298,7 +166,7 @@ static void commit_batch(struct receiver *receiver)
 static enum MHD_Result join_batch(struct receiver *receiver, struct MHD_Connection *connection, struct request *request)
 {
     if (receiver->batch_count == BATCH_MAX)
-        return refuse(connection, &too_busy);
+        return receiver_refuse(connection, &too_busy);
     request->connection = connection;
     MHD_suspend_connection(connection);
     receiver->batch[receiver->batch_count++] = request;
@@ -308,12 +176,12 @@ static enum MHD_Result join_batch(struct receiver *receiver, struct MHD_Connecti
 static enum MHD_Result acknowledge(struct MHD_Connection *connection, const struct request *request)
 {
     if (request->stored == NOT_STORED || request->stored == NO_ROOM)
-        return refuse(connection, request->stored == NO_ROOM ? &no_room : &not_stored);
+        return receiver_refuse(connection, request->stored == NO_ROOM ? &no_room : &not_stored);
     json_auto_t *body =
-        json_pack("{s:s, s:s}", "status", "accepted", "delivery", header_of(connection, "X-GitHub-Delivery"));
+        json_pack("{s:s, s:s}", "status", "accepted", "delivery", receiver_header(connection, "X-GitHub-Delivery"));
     if (body && request->stored == WAS_HERE)
         json_object_set_new(body, "duplicate", json_true());
-    return answer(connection, 202, body, NULL, NULL);
+    return receiver_answer(connection, 202, body, NULL, NULL);
 }
 
 /* NULL when deliveries can be stored now. It costs a sync, so whoever asks often gets the last good answer. */
@@ -335,23 +203,23 @@ static const struct refusal *check_store(struct receiver *receiver)
 static enum MHD_Result finish(struct receiver *receiver, struct MHD_Connection *connection, struct request *request)
 {
     if (request->refusal.status)
-        return refuse(connection, &request->refusal);
+        return receiver_refuse(connection, &request->refusal);
     if (request->connection)
         return acknowledge(connection, request);
-    if (request->forge) {
-        const struct secret *secret = &request->forge->secret;
+    if (request->head.forge) {
+        const struct secret *secret = &request->head.forge->secret;
         if (webhook_signature_is_right(secret->value, secret->len, buf_text(&request->body), request->body.len,
-                                       header_of(connection, "X-Hub-Signature-256")))
+                                       receiver_header(connection, "X-Hub-Signature-256")))
             return join_batch(receiver, connection, request);
         log_warn(receiver->log, "%s: a delivery has a wrong signature; does the webhook's secret match the forge's?",
-                 request->forge->name);
+                 request->head.forge->name);
         const struct refusal wrong = {401, "the signature is wrong; is the webhook's secret the same on both sides?",
                                       NULL, NULL};
-        return refuse(connection, &wrong);
+        return receiver_refuse(connection, &wrong);
     }
-    const struct refusal *unready = request->asks_store ? check_store(receiver) : NULL;
-    json_auto_t *body = json_pack("{s:s}", "status", request->asks_store ? "ready" : "ok");
-    return unready ? refuse(connection, unready) : answer(connection, 200, body, NULL, NULL);
+    const struct refusal *unready = request->head.asks_store ? check_store(receiver) : NULL;
+    json_auto_t *body = json_pack("{s:s}", "status", request->head.asks_store ? "ready" : "ok");
+    return unready ? receiver_refuse(connection, unready) : receiver_answer(connection, 200, body, NULL, NULL);
 }
 
 /* ---- libmicrohttpd's callbacks ---- */
