@@ -2,7 +2,7 @@
  *
  * A command gets its own arguments (argv[0] is its name), prints results to standard output and progress to standard
  * error, and returns the exit status (0 done, 1 the job did not succeed), or -1 with an error, from which main() prints
- * one line and takes the status (error_exit_status). Options are read with getopt_long; --help is answered by
+ * one line and takes the status (error_exit_status). Options are read with cli_options(); --help is answered by
  * cli_wants_help().
  */
 #ifndef APP_CLI_H

@@ -1,6 +1,5 @@
 /* assay run: the whole pipeline in a checkout, without a forge. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,31 +37,18 @@ static int read_output(const char *name, enum output *out, struct error *err)
 
 static int read_options(int argc, char **argv, struct options *out, struct error *err)
 {
-    static const struct option longs[] = {
-        {"repo", required_argument, NULL, 'r'},   {"base", required_argument, NULL, 'b'},
-        {"output", required_argument, NULL, 'o'}, {"config", required_argument, NULL, 'c'},
-        {"json", no_argument, NULL, 'j'},         {NULL, 0, NULL, 0}};
     struct options options = {.repo = ".", .output = OUTPUT_BRANCH};
-    optind = 0;
-    opterr = 0;
-    for (int option; (option = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
-        if (option == 'r')
-            options.repo = optarg;
-        else if (option == 'b')
-            options.base = optarg;
-        else if (option == 'c')
-            options.config = optarg;
-        else if (option == 'j')
-            options.output = OUTPUT_JSON;
-        else if (option != 'o')
-            return error_set(err, ERROR_USAGE, "run: %s is unknown or lacks its value: see assay run --help",
-                             argv[optind > 1 ? optind - 1 : 1]);
-        else if (read_output(optarg, &options.output, err) < 0)
-            return -1;
-    }
-    if (optind + 1 != argc)
-        return error_set(err, ERROR_USAGE, "run: name one spec file (or - for standard input): see assay run --help");
-    options.spec = argv[optind];
+    const char *output = NULL;
+    bool json = false;
+    const struct cli_option table[] = {
+        {"repo", NULL, &options.repo},     {"base", NULL, &options.base}, {"output", NULL, &output},
+        {"config", NULL, &options.config}, {"json", &json, NULL},         {0},
+    };
+    if (cli_options(argc, argv, table, &options.spec, 1, err) < 0 ||
+        (output && read_output(output, &options.output, err) < 0))
+        return -1;
+    if (json)
+        options.output = OUTPUT_JSON;
     *out = options;
     return 0;
 }

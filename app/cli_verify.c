@@ -1,5 +1,4 @@
 /* assay verify BASE..HEAD: checks a proof again: the tests of the first commit fail there and pass on the last one. */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,27 +18,16 @@ struct options {
 
 static int read_options(int argc, char **argv, struct options *out, struct error *err)
 {
-    static const struct option longs[] = {{"repo", required_argument, NULL, 'r'},
-                                          {"config", required_argument, NULL, 'c'},
-                                          {"json", no_argument, NULL, 'j'},
-                                          {NULL, 0, NULL, 0}};
     struct options options = {.repo = "."};
-    optind = 0;
-    opterr = 0;
-    for (int option; (option = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
-        if (option == 'r')
-            options.repo = optarg;
-        else if (option == 'c')
-            options.config = optarg;
-        else if (option == 'j')
-            options.json = true;
-        else
-            return error_set(err, ERROR_USAGE, "verify: unknown option: see assay verify --help");
-    }
-    const char *dots = optind + 1 == argc ? strstr(argv[optind], "..") : NULL;
-    if (!dots || dots == argv[optind])
+    const char *range = NULL;
+    const struct cli_option table[] = {
+        {"repo", NULL, &options.repo}, {"config", NULL, &options.config}, {"json", &options.json, NULL}, {0}};
+    if (cli_options(argc, argv, table, &range, 1, err) < 0)
+        return -1;
+    const char *dots = strstr(range, "..");
+    if (!dots || dots == range)
         return error_set(err, ERROR_USAGE, "verify: name one range, such as main..assay/7-slugify");
-    options.base = strndup(argv[optind], (size_t)(dots - argv[optind]));
+    options.base = strndup(range, (size_t)(dots - range));
     options.head = strdup(dots[2] ? dots + 2 : "HEAD");
     *out = options;
     return 0;

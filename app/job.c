@@ -1,7 +1,6 @@
 /* One attempt at one job, in a process of its own: clone, pipeline, publish. Straight-line and blocking; a crash costs
  * this attempt and nothing else. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -340,33 +339,22 @@ static int read_number(const char *text, int64_t *number, struct error *err)
 
 static int read_arguments(int argc, char **argv, struct arguments *arguments, struct error *err)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"attempt", required_argument, NULL, 'a'},
-        {"claim", required_argument, NULL, 'l'},  {"bury", required_argument, NULL, 'b'},
-        {"as", required_argument, NULL, 's'},     {0}};
-    int64_t attempt = 0;
-    int status = 0;
+    const char *job = NULL, *attempt = NULL, *claim = NULL, *as = NULL;
+    int64_t number = 0;
     *arguments = (struct arguments){.state = JOB_DONE};
-    for (int option; status == 0 && (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        if (option == 'c')
-            arguments->config_path = optarg;
-        else if (option == 'a')
-            status = read_number(optarg, &attempt, err);
-        else if (option == 'l')
-            status = read_number(optarg, &arguments->claim, err);
-        else if (option == 'b')
-            arguments->bury = optarg;
-        else if (option == 's')
-            status = read_state(optarg, &arguments->state, err);
-        else
-            status = error_set(err, ERROR_USAGE, "job: unknown option; see assay job --help");
-    }
-    if (status < 0)
+    const struct cli_option options[] = {
+        {"config", NULL, &arguments->config_path}, {"attempt", NULL, &attempt}, {"claim", NULL, &claim},
+        {"bury", NULL, &arguments->bury},          {"as", NULL, &as},           {0},
+    };
+    if (cli_options(argc, argv, options, &job, 1, err) < 0)
         return -1;
-    if (optind + 1 != argc || attempt == 0 || arguments->claim == 0)
+    if (!attempt || !claim)
         return error_set(err, ERROR_USAGE, "job: name one job, its --attempt and its --claim");
-    arguments->attempt = (int)attempt;
-    return read_number(argv[optind], &arguments->job, err);
+    if (read_number(attempt, &number, err) < 0 || read_number(claim, &arguments->claim, err) < 0 ||
+        (as && read_state(as, &arguments->state, err) < 0))
+        return -1;
+    arguments->attempt = (int)number;
+    return read_number(job, &arguments->job, err);
 }
 
 static int open_forge(struct attempt *attempt, struct error *err)

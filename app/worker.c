@@ -4,7 +4,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -459,15 +458,12 @@ static void worker_close(struct worker *worker)
 
 int cli_work(int argc, char **argv, struct error *err)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {0}};
     struct worker worker = {.log = log_open("worker"), .stop = {.fd = -1}, .home = {.lock = -1}};
+    const struct cli_option options[] = {{"config", NULL, &worker.config_path}, {0}};
     if (cli_wants_help(argc, argv))
         return 0;
-    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        if (option != 'c')
-            return error_set(err, ERROR_USAGE, "work: unknown option; see assay work --help");
-        worker.config_path = optarg;
-    }
+    if (cli_options(argc, argv, options, NULL, 0, err) < 0)
+        return -1;
     int status = worker_open(&worker, err);
     if (status == 0) {
         log_info(&worker.log, "ready: %s, %zu jobs at once", worker.home.name, worker.slot_count);
