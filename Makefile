@@ -6,8 +6,8 @@ BUILD   ?= build
 Q       := $(if $(V),,@)
 say      = @printf '  %-5s %s\n'
 
-RECEIVER_PACKAGES := libmicrohttpd jansson libcrypto libzstd sqlite3 libpq
-PACKAGES := $(RECEIVER_PACKAGES) libcurl yaml-0.1 libxml-2.0 libgit2 libjwt tree-sitter
+RECEIVER_PACKAGES := libmicrohttpd jansson nettle libzstd
+PACKAGES := $(RECEIVER_PACKAGES) sqlite3 libpq libcurl yaml-0.1 libxml-2.0 libgit2 libjwt tree-sitter
 WARN     := -Wall -Wextra -Wshadow -Wconversion -Wvla -Wstrict-prototypes
 HARDEN   := -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protection -D_FORTIFY_SOURCE=2
 OPTIMISE ?= -O2 -g
@@ -29,20 +29,25 @@ LIBS_app       := $(FOLDERS)
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/test_*.c))
 PROBE      := $(BUILD)/tests/probe/probe
 
+RECEIVERS  := $(BUILD)/assay-receiver-sqlite $(BUILD)/assay-receiver-postgresql
+
 all: $(BUILD)/assay
 
-$(BUILD)/assay: $(BUILD)/app/main.o $(foreach f,$(FOLDERS),$(call archive,$f)) $(BUILD)/grammars.a | $(BUILD)/assay-receiver
+$(BUILD)/assay: $(BUILD)/app/main.o $(foreach f,$(FOLDERS),$(call archive,$f)) $(BUILD)/grammars.a | $(RECEIVERS)
 	$(say) LD $@
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
 
-# It is looked for beside assay. No other library can slip in: what it links is named here.
-$(BUILD)/assay-receiver: $(BUILD)/app/main_receiver.o $(foreach f,app forge app/base,$(call archive,$f))
+# They are looked for beside assay. No other library can slip in: what they link is named here.
+.SECONDARY: $(RECEIVERS:$(BUILD)/assay-receiver-%=$(BUILD)/app/main_receiver_%.o)
+$(BUILD)/assay-receiver-sqlite: RECEIVER_PACKAGES += sqlite3
+$(BUILD)/assay-receiver-postgresql: RECEIVER_PACKAGES += libpq
+$(BUILD)/assay-receiver-%: $(BUILD)/app/main_receiver_%.o $(foreach f,app forge app/base,$(call archive,$f))
 	$(say) LD $@
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(shell pkg-config --libs $(RECEIVER_PACKAGES))
 
 # main() stays out of the library, so that tests can link the rest.
 define FOLDER_RULE
-$(call archive,$1): $(filter-out %/main.o %/main_receiver.o,$(call objects,$1)) $(if $(filter app/base,$1),$(BUILD)/templates.o)
+$(call archive,$1): $(filter-out $(BUILD)/app/main%.o,$(call objects,$1)) $(if $(filter app/base,$1),$(BUILD)/templates.o)
 	$$(say) AR $$@
 	$$(Q)rm -f $$@ && ar rcs $$@ $$^
 endef
@@ -54,7 +59,7 @@ $(BUILD)/%.o: %.c Makefile
 
 # Text that people may reword (templates/) is embedded by one small tool.
 $(BUILD)/embed: tools/embed.c
-	$(Q)mkdir -p $(@D) && $(CC) -std=gnu17 -D_GNU_SOURCE $(WARN) -O1 -o $@ $< -lcrypto
+	$(Q)mkdir -p $(@D) && $(CC) -std=gnu17 -D_GNU_SOURCE $(WARN) -O1 -o $@ $< -lnettle
 $(BUILD)/templates.c: $(BUILD)/embed $(shell find templates -type f -o -type d 2>/dev/null)
 	$(say) EMBED templates
 	$(Q)$(BUILD)/embed templates > $@.tmp && mv $@.tmp $@
@@ -66,7 +71,7 @@ include grammars/grammars.mk
 define UNIT_RULE
 $(BUILD)/tests/unit/$1/%: tests/unit/$1/%.c $(foreach f,$(LIBS_$1),$(call archive,$f)) $(if $(filter pipeline app,$1),$(BUILD)/grammars.a)
 	$$(say) TEST $$@
-	$$(Q)mkdir -p $$(@D) && $$(CC) $$(CPPFLAGS) $$(CFLAGS) -MMD -MP $$(LDFLAGS) -o $$@ $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $$(LDLIBS) -lcmocka
+	$$(Q)mkdir -p $$(@D) && $$(CC) $$(CPPFLAGS) $$(CFLAGS) -MMD -MP $$(LDFLAGS) -o $$@ $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $$(LDLIBS) -lcmocka $(if $(filter forge,$1),-lcrypto)
 endef
 $(foreach d,base sandbox forge pipeline app,$(eval $(call UNIT_RULE,$d)))
 
@@ -109,7 +114,7 @@ demo: all
 
 install: all
 	install -Dm755 $(BUILD)/assay $(DESTDIR)$(PREFIX)/bin/assay
-	install -Dm755 $(BUILD)/assay-receiver $(DESTDIR)$(PREFIX)/bin/assay-receiver
+	for program in $(RECEIVERS); do install -Dm755 $$program -t $(DESTDIR)$(PREFIX)/bin; done
 	install -Dm644 deploy/assay.service $(DESTDIR)$(PREFIX)/lib/systemd/system/assay.service
 	install -Dm644 deploy/assay.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/assay.socket
 	install -Dm644 deploy/assay.example.yml $(DESTDIR)$(PREFIX)/share/doc/assay/assay.example.yml

@@ -2,12 +2,13 @@
 
 #include <errno.h>
 #include <linux/close_range.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "app/base/digest.h"
 #include "app/base/json.h"
 #include "app/confine.h"
 #include "app/receiver.h"
@@ -116,8 +117,6 @@ static int confine_to_database(const struct store *store, const struct log *log,
         return -1;
     const struct confinement rights = {
         .folder = needs.folder, .connects = needs.connects, .files = (const char *const *)needs.files};
-    char hex[DIGEST_HEX_SIZE];
-    digest_sha256("", 0, hex); /* makes OpenSSL read its configuration while it can */
     int status = confine_self(&rights, log, err);
     store_needs_release(&needs);
     return status;
@@ -154,4 +153,15 @@ int receiver_process(struct error *err)
     store_close(store);
     orders_release(&orders);
     return status;
+}
+
+int receiver_main(void)
+{
+    struct error err = {0};
+    /* A list of processes would show the number of the descriptor that it was started by. */
+    prctl(PR_SET_NAME, "assay receiver");
+    if (receiver_process(&err) == 0)
+        return 0;
+    fprintf(stderr, "assay: %s\n", err.message);
+    return error_exit_status(&err);
 }

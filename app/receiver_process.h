@@ -11,4 +11,9 @@
 /* Takes its orders and answers webhooks until it is told to stop. */
 int receiver_process(struct error *err);
 
+/* The same as the main() of a program that does nothing else, for one kind of database (app/main_receiver_*.c). It is
+ * linked with what that needs alone, so the process that the world can reach starts sooner, is smaller, and has no Git,
+ * HTTP client, YAML or XML in it. Returns the exit status. */
+int receiver_main(void);
+
 #endif

@@ -19,7 +19,7 @@
 #include "app/service.h"
 #include "app/store.h"
 
-#define RECEIVER "assay-receiver" /* beside our own file */
+#define RECEIVER "assay-receiver" /* and the kind of database; beside our own file */
 
 enum {
     RECEIVER_SOCKET = 3,   /* where app/children shows it */
@@ -118,7 +118,7 @@ static int make_environment(struct serve *serve, struct error *err)
 
 /* ---- before anything is started ---- */
 
-/* Its own program, smaller than ours; where somebody has taken only ours along, that is one, too. */
+/* A program of its own, smaller than ours; where somebody has taken only ours along, that is one, too. */
 static int find_receiver(struct serve *serve, struct error *err)
 {
     char self[PATH_MAX];
@@ -126,7 +126,9 @@ static int find_receiver(struct serve *serve, struct error *err)
     const char *slash = len > 0 ? memrchr(self, '/', (size_t)len) : NULL;
     if (!slash)
         return error_system(err, errno, "find out where assay is");
-    AUTO_FREE char *path = text_format("%.*s/" RECEIVER, (int)(slash - self), self);
+    const char *database = serve->config.database;
+    AUTO_FREE char *path =
+        text_format("%.*s/" RECEIVER "-%.*s", (int)(slash - self), self, (int)strcspn(database, ":"), database);
     AUTO_CLOSE int found = path ? open(path, O_PATH | O_CLOEXEC) : -1;
     if (found < 0 && errno == ENOENT) {
         serve->program_path = "/proc/self/exe";

@@ -7,14 +7,12 @@
 #include "app/base/json.h"
 #include "app/store_internal.h"
 
-static const struct store_backend *const backends[] = {&store_sqlite, &store_postgres};
-
 static const struct store_backend *find_backend(const char *url, struct error *err)
 {
-    for (size_t i = 0; i < sizeof backends / sizeof backends[0]; i++) {
-        size_t len = strlen(backends[i]->scheme);
-        if (strncmp(url, backends[i]->scheme, len) == 0 && strncmp(url + len, "://", 3) == 0)
-            return backends[i];
+    for (const struct store_backend *const *at = store_backends; *at; at++) {
+        size_t len = strlen((*at)->scheme);
+        if (strncmp(url, (*at)->scheme, len) == 0 && strncmp(url + len, "://", 3) == 0)
+            return *at;
     }
     /* A password may stand in the rest of the address. */
     error_set(err, ERROR_CONFIG,

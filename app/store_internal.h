@@ -90,6 +90,10 @@ struct store {
 extern const struct store_backend store_sqlite;
 extern const struct store_backend store_postgres;
 
+/* Those that this program knows; ends in NULL. All (app/store_backends.c), unless its main file names fewer: then the
+ * others, and their libraries, are not linked. */
+extern const struct store_backend *const store_backends[];
+
 #define SQL_PARAMS(...)                                                                                                \
     (const struct sql_value[]){__VA_ARGS__}, sizeof((const struct sql_value[]){__VA_ARGS__}) / sizeof(struct sql_value)
 

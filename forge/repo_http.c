@@ -2,7 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
+#include <nettle/base64.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -74,12 +74,13 @@ static int write_authorization(const struct repo_remote *remote, struct secret *
         return 0;
     static const char scheme[] = "Authorization: Basic ";
     AUTO_FREE char *pair = text_format("%s:%s", remote->user ? remote->user : "x-access-token", remote->token->value);
-    size_t len = pair ? strlen(pair) : 0, size = sizeof scheme + 4 * (len / 3 + 1);
+    size_t len = pair ? strlen(pair) : 0, size = sizeof scheme + BASE64_ENCODE_RAW_LENGTH(len);
     char *text = pair ? malloc(size) : NULL;
     if (!text)
         return error_set(err, ERROR_INTERNAL, "out of memory for the authorization header");
     memcpy(text, scheme, sizeof scheme);
-    EVP_EncodeBlock((unsigned char *)text + sizeof scheme - 1, (const unsigned char *)pair, (int)len);
+    base64_encode_raw(text + sizeof scheme - 1, len, (const unsigned char *)pair);
+    text[size - 1] = '\0';
     explicit_bzero(pair, len);
     *header = (struct secret){.value = text, .len = strlen(text)};
     return 0;

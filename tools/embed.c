@@ -1,6 +1,6 @@
 /* Prints a C file with every file below a folder as a `struct template_file` (app/base/template.h). */
 #include <dirent.h>
-#include <openssl/evp.h>
+#include <nettle/sha2.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,11 +59,12 @@ static int by_name(const void *a, const void *b)
 
 static void print_digest(const unsigned char *data, size_t len)
 {
-    unsigned char hash[EVP_MAX_MD_SIZE];
-    unsigned int hash_len = 0;
-    if (!EVP_Digest(data, len, hash, &hash_len, EVP_sha256(), NULL))
-        die("cannot hash", "");
-    for (unsigned int i = 0; i < hash_len; i++)
+    struct sha256_ctx context;
+    unsigned char hash[SHA256_DIGEST_SIZE];
+    sha256_init(&context);
+    sha256_update(&context, len, data);
+    sha256_digest(&context, sizeof hash, hash);
+    for (size_t i = 0; i < sizeof hash; i++)
         printf("%02x", hash[i]);
 }
 

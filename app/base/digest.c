@@ -1,19 +1,14 @@
 #include "app/base/digest.h"
 
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/rand.h>
+#include <errno.h>
+#include <nettle/hmac.h>
+#include <nettle/memops.h>
+#include <nettle/sha2.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-/* Going on with a made-up digest or identifier would be worse than a crash: signatures rest on them. */
-static void must(bool ok, const char *what)
-{
-    if (ok)
-        return;
-    fprintf(stderr, "assay: the OpenSSL library cannot do %s; check its installation\n", what);
-    abort();
-}
+#include <string.h>
+#include <sys/random.h>
+#include <sys/types.h>
 
 static const char *to_hex(const unsigned char *bytes, size_t len, char *hex)
 {
@@ -28,7 +23,10 @@ static const char *to_hex(const unsigned char *bytes, size_t len, char *hex)
 
 void digest_sha256_bytes(const void *data, size_t len, unsigned char digest[static DIGEST_SIZE])
 {
-    must(EVP_Digest(len ? data : "", len, digest, NULL, EVP_sha256(), NULL) == 1, "SHA-256");
+    struct sha256_ctx context;
+    sha256_init(&context);
+    sha256_update(&context, len, data);
+    sha256_digest(&context, DIGEST_SIZE, digest);
 }
 
 const char *digest_sha256(const void *data, size_t len, char hex[static DIGEST_HEX_SIZE])
@@ -41,22 +39,29 @@ const char *digest_sha256(const void *data, size_t len, char hex[static DIGEST_H
 const char *digest_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
                                char hex[static DIGEST_HEX_SIZE])
 {
-    unsigned char bytes[EVP_MAX_MD_SIZE];
-    size_t bytes_len = 0;
-    must(EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, key_len ? key : "", key_len, len ? data : (const void *)"", len,
-                   bytes, sizeof bytes, &bytes_len) != NULL,
-         "HMAC-SHA256");
-    return to_hex(bytes, bytes_len, hex);
+    struct hmac_sha256_ctx context;
+    unsigned char bytes[DIGEST_SIZE];
+    hmac_sha256_set_key(&context, key_len, key);
+    hmac_sha256_update(&context, len, data);
+    hmac_sha256_digest(&context, sizeof bytes, bytes);
+    explicit_bzero(&context, sizeof context);
+    return to_hex(bytes, sizeof bytes, hex);
 }
 
 bool digest_equal(const void *a, const void *b, size_t len)
 {
-    return CRYPTO_memcmp(a, b, len) == 0;
+    return memeql_sec(a, b, len);
 }
 
 const char *random_id(char id[static RANDOM_ID_SIZE])
 {
     unsigned char bytes[(RANDOM_ID_SIZE - 1) / 2];
-    must(RAND_bytes(bytes, sizeof bytes) == 1, "random numbers");
+    ssize_t got;
+    while ((got = getrandom(bytes, sizeof bytes, 0)) < 0 && errno == EINTR)
+        continue;
+    if (got != (ssize_t)sizeof bytes) { /* going on with a made-up identifier would be worse: leases rest on them */
+        fprintf(stderr, "assay: the kernel gives no random numbers: %s\n", strerror(errno));
+        abort();
+    }
     return to_hex(bytes, sizeof bytes, id);
 }

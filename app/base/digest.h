@@ -1,4 +1,7 @@
-/* Hashes, message authentication and random identifiers, over OpenSSL. */
+/* Hashes and message authentication, over Nettle, and random identifiers.
+ *
+ * Nettle and not OpenSSL, which others of our libraries bring along: the receiver needs nothing else of that, and its
+ * pages alone would be a third of its memory. */
 #ifndef APP_BASE_DIGEST_H
 #define APP_BASE_DIGEST_H
 

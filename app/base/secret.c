@@ -1,6 +1,6 @@
 #include "app/base/secret.h"
 
-#include <openssl/evp.h>
+#include <nettle/base64.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,14 +40,17 @@ static void unfold_base64(char *text)
     size_t len = strlen(text);
     if (len < MIN_BASE64 || len % 4 != 0 || len > VALUE_MAX)
         return;
-    AUTO_FREE unsigned char *bytes = calloc(1, len);
-    int got = bytes ? EVP_DecodeBlock(bytes, (const unsigned char *)text, (int)len) : -1;
-    if (got > 0 && starts_with((char *)bytes, pem_mark)) {
+    struct base64_decode_ctx context;
+    size_t got = 0, size = BASE64_DECODE_LENGTH(len) + 1;
+    AUTO_FREE unsigned char *bytes = calloc(1, size);
+    base64_decode_init(&context);
+    bool whole = bytes && base64_decode_update(&context, &got, bytes, len, text) && base64_decode_final(&context);
+    if (whole && starts_with((char *)bytes, pem_mark)) {
         explicit_bzero(text, len);
         memcpy(text, bytes, strlen((char *)bytes));
     }
     if (bytes)
-        explicit_bzero(bytes, len);
+        explicit_bzero(bytes, size);
 }
 
 static void cut_line_ends(char *text)

@@ -277,7 +277,7 @@ static void the_receiver_is_a_program_of_its_own(void **state)
     struct world *world = *state;
     need_program(world);
     AUTO_FREE char *file = receiver_file(world);
-    assert_string_equal(file, "assay-receiver");
+    assert_string_equal(file, "assay-receiver-sqlite");
 }
 
 static void assay_without_it_is_its_own_receiver(void **state)
