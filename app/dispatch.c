@@ -49,15 +49,8 @@ static bool is_same_request(const struct job *job, const char *key, const struct
 
 static int find_same(const struct trigger *trigger, const char *key, int64_t *id, bool *any, struct error *err)
 {
-    const struct event *event = trigger->event;
-    struct job_filter filter = {
-        .forge = trigger->forge_name,
-        .owner = event->repo.owner,
-        .repo = event->repo.name,
-        .number = event->number,
-        .state = -1,
-        .limit = LABEL_JOBS_SEARCHED,
-    };
+    struct job_filter filter = trigger_jobs(trigger);
+    filter.limit = LABEL_JOBS_SEARCHED;
     struct job *jobs = NULL;
     size_t count = 0;
     if (store_jobs(trigger->store, &filter, &jobs, &count, err) < 0)
@@ -181,11 +174,8 @@ static int on_comment_edited(const struct trigger *trigger, int64_t *again_ms, s
 static int end_waiting(const struct trigger *trigger, enum job_state state, size_t *ended, struct error *err)
 {
     const struct event *event = trigger->event;
-    const struct job_filter filter = {.forge = trigger->forge_name,
-                                      .owner = event->repo.owner,
-                                      .repo = event->repo.name,
-                                      .number = event->number,
-                                      .state = (int)state};
+    struct job_filter filter = trigger_jobs(trigger);
+    filter.state = (int)state;
     struct job *jobs = NULL;
     size_t count = 0;
     int status = store_jobs(trigger->store, &filter, &jobs, &count, err);

@@ -35,15 +35,9 @@ static int go_on(const struct trigger *trigger, const struct job *job, const cha
 /* The newest job of the issue that waits for an answer. */
 static int find_asking(const struct trigger *trigger, struct job **jobs, size_t *count, struct error *err)
 {
-    const struct event *event = trigger->event;
-    struct job_filter filter = {
-        .forge = trigger->forge_name,
-        .owner = event->repo.owner,
-        .repo = event->repo.name,
-        .number = event->number,
-        .state = JOB_QUESTION,
-        .limit = 1,
-    };
+    struct job_filter filter = trigger_jobs(trigger);
+    filter.state = JOB_QUESTION;
+    filter.limit = 1;
     return store_jobs(trigger->store, &filter, jobs, count, err);
 }
 

@@ -124,17 +124,20 @@ static int tell_replaced(const struct trigger *trigger, int64_t id, const struct
     return 0;
 }
 
-int trigger_tell_replaced(const struct trigger *trigger, int64_t id, struct buf *answer, struct error *err)
+struct job_filter trigger_jobs(const struct trigger *trigger)
 {
     const struct event *event = trigger->event;
-    struct job_filter filter = {
-        .forge = trigger->forge_name,
-        .owner = event->repo.owner,
-        .repo = event->repo.name,
-        .number = event->number,
-        .superseded_by = id,
-        .state = -1,
-    };
+    return (struct job_filter){.forge = trigger->forge_name,
+                               .owner = event->repo.owner,
+                               .repo = event->repo.name,
+                               .number = event->number,
+                               .state = -1};
+}
+
+int trigger_tell_replaced(const struct trigger *trigger, int64_t id, struct buf *answer, struct error *err)
+{
+    struct job_filter filter = trigger_jobs(trigger);
+    filter.superseded_by = id;
     struct job *jobs = NULL;
     size_t count = 0;
     if (store_jobs(trigger->store, &filter, &jobs, &count, err) < 0)
@@ -167,14 +170,10 @@ static bool is_wanted(const struct job *job, const struct event *event)
 int trigger_find_job(const struct trigger *trigger, struct job *job, bool *found, struct error *err)
 {
     const struct event *event = trigger->event;
-    struct job_filter filter = {
-        .forge = trigger->forge_name,
-        .owner = event->repo.owner,
-        .repo = event->repo.name,
-        .number = event->on_pull ? 0 : event->number,
-        .state = -1,
-        .limit = JOBS_SEARCHED,
-    };
+    struct job_filter filter = trigger_jobs(trigger);
+    filter.limit = JOBS_SEARCHED;
+    if (event->on_pull) /* the one that published it may have been for an issue */
+        filter.number = 0;
     struct job *jobs = NULL;
     size_t count = 0;
     if (store_jobs(trigger->store, &filter, &jobs, &count, err) < 0)

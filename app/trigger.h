@@ -56,6 +56,9 @@ int trigger_tell_replaced(const struct trigger *trigger, int64_t id, struct buf 
 /* The progress comment of a job that was cancelled while it waited: no process of its own can say so. */
 void trigger_show_cancelled(const struct trigger *trigger, const struct job *job);
 
+/* The jobs of the event's issue or pull request, in any state; narrowed by the caller. Texts are the event's. */
+struct job_filter trigger_jobs(const struct trigger *trigger);
+
 /* The newest job of the event's issue; on a pull request the job that published it. *found false when there is none. */
 int trigger_find_job(const struct trigger *trigger, struct job *job, bool *found, struct error *err);
 

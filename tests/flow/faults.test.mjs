@@ -69,6 +69,8 @@ test('PostgreSQL dies and comes back, and its connections are cut, while a job r
             return script()(asked);
         },
     });
+    const receiver = w.assay.processes().find(({ argv }) => argv[1] === 'receiver');
+    assert.equal(readFileSync(`/proc/${receiver.pid}/comm`, 'utf8'), 'assay receiver\n'); // not assay itself
     const issue = w.ask();
     await atRest(w);
     assert.deepEqual(hurts, { tests: [], implement: [] });
