@@ -149,7 +149,7 @@ int receiver_process(struct error *err)
     if (status == 0)
         status = close_others(&orders, err);
     struct store *store = status == 0 ? store_open(orders.database, err) : NULL;
-    status = store ? receive(&orders, store, &log, err) : -1;
+    status = store && store_spare(store, err) == 0 ? receive(&orders, store, &log, err) : -1;
     store_close(store);
     orders_release(&orders);
     return status;

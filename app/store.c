@@ -101,6 +101,11 @@ int store_backup(struct store *store, const char *path, struct error *err)
     return store->backend->backup(store, path, err);
 }
 
+int store_spare(struct store *store, struct error *err)
+{
+    return store->backend->spare ? store->backend->spare(store, err) : 0;
+}
+
 int store_examine(struct store *store, struct error *err)
 {
     return store->backend->examine ? store->backend->examine(store, err) : 0;

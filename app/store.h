@@ -50,6 +50,9 @@ int store_backup(struct store *store, const char *path, struct error *err);
  * after its own files: always 0. */
 int store_examine(struct store *store, struct error *err);
 
+/* This process will read little: the store is to keep few pages of the database in memory. */
+int store_spare(struct store *store, struct error *err);
+
 /* All rows of one store into another that has none; app/store_move.h says how. Nothing is changed on failure, and
  * `from` never. `in_use`: also while other processes use `from`, as it stands at the start; else that is
  * ERROR_CONFLICT, and nobody writes there until the end. A target with rows is ERROR_CONFLICT, too. `progress` may be

@@ -69,6 +69,7 @@ struct store_backend {
     void (*rollback)(struct store *store);
     int (*backup)(struct store *store, const char *path, struct error *err); /* store_backup() */
     int (*examine)(struct store *store, struct error *err); /* store_examine(); NULL: the server does that */
+    int (*spare)(struct store *store, struct error *err);   /* store_spare(); NULL: it keeps nothing */
     int64_t (*now_ms)(const struct store *store);           /* store_now_ms() */
     bool (*wait)(struct store *store, enum store_news news, int fd, int64_t ms); /* store_wait() */
     void (*wake)(struct store *store, enum store_news news); /* whoever waits; NULL: nobody can be woken */

@@ -480,6 +480,11 @@ static void sqlite_close(struct store *store)
     store->connection = NULL;
 }
 
+static int sqlite_spare(struct store *store, struct error *err)
+{
+    return sqlite_execute(store, "PRAGMA cache_size = -200", err); /* KiB; 2,000 unless said */
+}
+
 const struct store_backend store_sqlite = {
     .scheme = "sqlite",
     .check = sqlite_check,
@@ -492,6 +497,7 @@ const struct store_backend store_sqlite = {
     .rollback = sqlite_rollback,
     .backup = sqlite_backup,
     .examine = sqlite_examine,
+    .spare = sqlite_spare,
     .now_ms = sqlite_now_ms,
     .wait = sqlite_wait,
     .run = sqlite_run,
