@@ -113,8 +113,7 @@ demo: all
 	$(Q)ASSAY_BINARY=$(abspath $(BUILD)/assay) sh deploy/demo
 
 install: all
-	install -Dm755 $(BUILD)/assay $(DESTDIR)$(PREFIX)/bin/assay
-	for program in $(RECEIVERS); do install -Dm755 $$program -t $(DESTDIR)$(PREFIX)/bin; done
+	install -Dm755 -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/assay $(RECEIVERS)
 	install -Dm644 deploy/assay.service $(DESTDIR)$(PREFIX)/lib/systemd/system/assay.service
 	install -Dm644 deploy/assay.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/assay.socket
 	install -Dm644 deploy/assay.example.yml $(DESTDIR)$(PREFIX)/share/doc/assay/assay.example.yml
