@@ -115,8 +115,9 @@ static json_t *code_views(const struct pipeline *pipeline, const struct run *run
         left -= whole ? tokens : 0;
         AUTO_FREE char *part =
             whole || !language ? NULL : excerpt_of_change(language, file, pipeline->tree, run->spec.symbol, NULL);
-        json_array_append_new(out, json_pack("{s:s, s:s, s:b}", "path", file->path, "text", part ? part : file->content,
-                                             "in_part", part && !plain));
+        bool shows = part && *part; /* what stands outside of all definitions is in no excerpt */
+        json_array_append_new(out, json_pack("{s:s, s:s, s:b}", "path", file->path, "text",
+                                             shows ? part : file->content, "in_part", shows && !plain));
     }
     return out;
 }
