@@ -214,6 +214,12 @@ int cli_options(int argc, char **argv, const struct cli_option *options, const c
     return found == count ? 0 : misused(argv[0], "an argument is missing", "", err);
 }
 
+int cli_config_only(int argc, char **argv, const char **config_path, struct error *err)
+{
+    const struct cli_option options[] = {{"config", NULL, config_path}, {0}};
+    return cli_options(argc, argv, options, NULL, 0, err);
+}
+
 int cli_config_and_json(int argc, char **argv, const char **config_path, bool *json, struct error *err)
 {
     const struct cli_option options[] = {{"config", NULL, config_path}, {"json", json, NULL}, {0}};

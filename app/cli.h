@@ -40,7 +40,8 @@ struct cli_option {
 int cli_options(int argc, char **argv, const struct cli_option *options, const char **arguments, size_t count,
                 struct error *err);
 
-/* For a command that takes --config and --json and nothing else. */
+/* For a command that takes --config and nothing else; and one that takes --json, too. */
+int cli_config_only(int argc, char **argv, const char **config_path, struct error *err);
 int cli_config_and_json(int argc, char **argv, const char **config_path, bool *json, struct error *err);
 
 /* What --json prints: the value over several lines. NULL is taken for a lack of memory, which made it so. */

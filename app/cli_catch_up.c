@@ -158,10 +158,9 @@ static void process_close(struct process *process)
 int cli_catch_up(int argc, char **argv, struct error *err)
 {
     const char *config_path = NULL;
-    const struct cli_option options[] = {{"config", NULL, &config_path}, {0}};
     if (cli_wants_help(argc, argv))
         return 0;
-    if (cli_options(argc, argv, options, NULL, 0, err) < 0)
+    if (cli_config_only(argc, argv, &config_path, err) < 0)
         return -1;
     struct process process = {.log = log_open("catch-up"), .stop = {.fd = -1}};
     int status = process_open(&process, config_path, err);

@@ -225,10 +225,9 @@ static void dispatcher_close(struct dispatcher *dispatcher)
 int cli_dispatch(int argc, char **argv, struct error *err)
 {
     const char *config_path = NULL;
-    const struct cli_option options[] = {{"config", NULL, &config_path}, {0}};
     if (cli_wants_help(argc, argv))
         return 0;
-    if (cli_options(argc, argv, options, NULL, 0, err) < 0)
+    if (cli_config_only(argc, argv, &config_path, err) < 0)
         return -1;
     struct dispatcher dispatcher = {.log = log_open("dispatch"), .stop = {.fd = -1}, .home = {.lock = -1}};
     int status = dispatcher_open(&dispatcher, config_path, err);

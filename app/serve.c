@@ -299,10 +299,9 @@ static int run(struct serve *serve, struct error *err)
 int cli_serve(int argc, char **argv, struct error *err)
 {
     const char *config_path = NULL;
-    const struct cli_option options[] = {{"config", NULL, &config_path}, {0}};
     if (cli_wants_help(argc, argv))
         return 0;
-    if (cli_options(argc, argv, options, NULL, 0, err) < 0)
+    if (cli_config_only(argc, argv, &config_path, err) < 0)
         return -1;
     struct serve serve = {
         .log = log_open("serve"), .socket = -1, .program = -1, .stop = {.fd = -1}, .service = {-1, -1, 0, 0}};

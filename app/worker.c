@@ -459,10 +459,9 @@ static void worker_close(struct worker *worker)
 int cli_work(int argc, char **argv, struct error *err)
 {
     struct worker worker = {.log = log_open("worker"), .stop = {.fd = -1}, .home = {.lock = -1}};
-    const struct cli_option options[] = {{"config", NULL, &worker.config_path}, {0}};
     if (cli_wants_help(argc, argv))
         return 0;
-    if (cli_options(argc, argv, options, NULL, 0, err) < 0)
+    if (cli_config_only(argc, argv, &worker.config_path, err) < 0)
         return -1;
     int status = worker_open(&worker, err);
     if (status == 0) {
