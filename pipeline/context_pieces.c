@@ -187,11 +187,19 @@ void symbol_add_brief(const struct language *language, const struct symbol *symb
     AUTO_FREE char *blanks = text_format("%*s", (int)(symbol->indent < 64 ? symbol->indent : 64), "");
     const char *documentation = symbol->documentation ? symbol->documentation : "";
     size_t shown = strcspn(documentation, "\n");
-    buf_printf(out, "%s%s  %s lines %u-%u\n", blanks ? blanks : "", symbol->signature, language->comment,
-               symbol->first_line, symbol->last_line);
+    const char *margin = blanks ? blanks : "", *step = language->layout.indent;
+    if (symbol->kind == SYMBOL_VALUE) { /* cut, it is no code any more */
+        buf_printf(out, "%s%s %s (lines %u-%u)\n", margin, language->comment, symbol->signature, symbol->first_line,
+                   symbol->last_line);
+        return;
+    }
+    buf_printf(out, "%s%s  %s lines %u-%u\n", margin, symbol->signature, language->comment, symbol->first_line,
+               symbol->last_line);
     if (shown)
-        buf_printf(out, "%s%s%s %.*s\n", blanks ? blanks : "", language->layout.indent, language->comment,
+        buf_printf(out, "%s%s%s %.*s\n", margin, step, language->comment,
                    (int)(shown < BRIEF_DOCUMENTATION ? shown : BRIEF_DOCUMENTATION), documentation);
+    if (language->layout.omitted_body)
+        buf_printf(out, "%s%s%s\n", margin, step, language->layout.omitted_body);
 }
 
 static char *clean_slice(const char *text, size_t start, size_t end)

@@ -53,7 +53,8 @@ struct piece_request {
 int pieces_find(struct tree *tree, const struct piece_request *request, struct pieces *out, struct error *err);
 void pieces_release(struct pieces *pieces);
 
-/* The definition without its body: signature and documentation, in a comment how many lines there are. Appended. */
+/* The definition without its body: signature, and in comments which lines it has and the documentation's first one.
+ * It is code that leaves the definition alone when an answer hands it back. Appended. */
 void symbol_add_brief(const struct language *language, const struct symbol *symbol, struct buf *out);
 
 #endif

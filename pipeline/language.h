@@ -65,6 +65,7 @@ struct language {
         bool aligned;                /* statements of one body must begin in one column */
         char *indent;                /* one step of it, where a file shows none */
         char *placeholder;           /* what an empty body holds: pass */
+        char *omitted_body;          /* what stands for a body that a prompt does not show: ... */
         char *import_module;         /* a statement that takes a whole module: view: module, alias */
         char *import_names;          /* a statement that takes names: view: module, names */
         char *lazy_annotations;      /* an import that keeps a file's annotations from being evaluated. NULL: none */

@@ -68,6 +68,7 @@ static const struct yaml_field layout_fields[] = {
     {.key = "aligned", .type = YAML_BOOL, .offset = offsetof(struct language, layout.aligned), .help = "true or false"},
     NEEDED(layout.indent, "indent", "one step of indentation"),
     TEXT(layout.placeholder, "placeholder", "what an empty body holds"),
+    TEXT(layout.omitted_body, "omitted_body", "what stands for a body that is not shown"),
     TEXT(layout.import_module, "import_module", "an import statement; view: module, alias"),
     TEXT(layout.lazy_annotations, "lazy_annotations", "an import that keeps annotations from being evaluated"),
     TEXT(layout.import_names, "import_names", "an import statement; view: module, names"),

@@ -12,6 +12,7 @@
 #include "app/base/fs.h"
 #include "app/base/json.h"
 #include "pipeline/context.h"
+#include "pipeline/edit.h"
 #include "tests/unit/pipeline/python.h"
 
 static char *tree;
@@ -130,6 +131,7 @@ static void test_a_large_target_becomes_an_outline(void **state)
     (void)state;
     AUTO_BUF struct buf text = BUF_INIT(MiB(1));
     buf_puts(&text, "# A licence.\n\n\"\"\"What it is for.\"\"\"\n\nimport os\n\nLIMIT = 3\n");
+    buf_printf(&text, "TABLE = {1: %0500d}\n", 1);
     for (int i = 0; i < 50; i++)
         buf_printf(&text, "\n\ndef part_%d(x):\n    \"\"\"Part %d.\"\"\"\n    return %0500d\n", i, i, 1);
     buf_puts(&text,
@@ -143,8 +145,12 @@ static void test_a_large_target_becomes_an_outline(void **state)
     assert_non_null(strstr(shown, "LIMIT = 3\n"));
     assert_non_null(strstr(shown, "def wanted(x):\n    return part_7(x)\n"));
     assert_non_null(strstr(shown, "def part_7(x):\n    \"\"\"Part 7.\"\"\"\n    return 000"));
-    assert_non_null(strstr(shown, "def part_8(x):  # lines 50-52\n    # Part 8.\n"));
+    assert_non_null(strstr(shown, "def part_8(x):  # lines 51-53\n    # Part 8.\n    ...\n"));
+    assert_non_null(strstr(shown, "# TABLE = {"));
     assert_true(strlen(shown) < 2500 * 55 / 100 * 7 / 2 + 32);
+    AUTO_BUF struct buf copied = BUF_INIT(MiB(1)); /* a model may hand all of it back */
+    assert_int_equal(edit_apply_block(python, buf_text(&text), text.len, shown, &copied, NULL, NULL), 0);
+    assert_string_equal(buf_text(&copied), buf_text(&text));
     json_auto_t *small = gather("big.py", "wanted", "Change it, as `open` does.", 600);
     shown = json_text_at(small, "target.text", "");
     assert_int_equal(strncmp(shown, "import os\n", strlen("import os\n")), 0);
