@@ -85,6 +85,16 @@ struct cgroup_readings cgroup_read(const struct cgroups *cgroups, const char *id
     };
 }
 
+void cgroup_keep_largest(struct cgroup_readings *kept, struct cgroup_readings now)
+{
+    if (now.oom_kills > kept->oom_kills)
+        kept->oom_kills = now.oom_kills;
+    if (now.pids_refused > kept->pids_refused)
+        kept->pids_refused = now.pids_refused;
+    if (now.memory_peak > kept->memory_peak)
+        kept->memory_peak = now.memory_peak;
+}
+
 /* A control file and the number that belongs there. */
 struct setting {
     const char *what;

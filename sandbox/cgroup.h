@@ -69,6 +69,9 @@ int cgroup_enter(const struct cgroups *cgroups, const char *id);
 /* What the kernel counted. A group or file that is missing leaves that figure 0. */
 struct cgroup_readings cgroup_read(const struct cgroups *cgroups, const char *id);
 
+/* For readings of a group that may be gone before the last: a runtime in the foreground takes its own with it. */
+void cgroup_keep_largest(struct cgroup_readings *kept, struct cgroup_readings now);
+
 /* 0 when the group exists and is limited at least as asked; ERROR_SANDBOX names the limit that is not there. */
 int cgroup_check_limits(const struct cgroups *cgroups, const char *id, const struct cgroup_limits *limits,
                         struct error *err);

@@ -1,5 +1,3 @@
-#include "sandbox/run.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -11,11 +9,10 @@
 #include <unistd.h>
 
 #include "app/base/clock.h"
-#include "app/base/digest.h"
 #include "app/base/fs.h"
 #include "sandbox/bundle.h"
 #include "sandbox/folder.h"
-#include "sandbox/runner.h"
+#include "sandbox/run_internal.h"
 
 enum {
     TICK_MS = 200,
@@ -26,34 +23,6 @@ enum {
 #define COLLECT_MAX_DEFAULT MiB(8)
 #define OUTPUT_MAX_DEFAULT  MiB(4)
 #define FRAMES_MAX          MiB(256)
-
-enum stop_reason { STOP_NONE, STOP_TIMEOUT, STOP_OUTPUT, STOP_PIDS, STOP_CANCELLED, STOP_LIMITS };
-
-struct run {
-    const struct sandbox *sandbox;
-    const struct sandbox_request *request;
-    char id[RANDOM_ID_SIZE];
-    char *tree;   /* the request's, absolute, as the runner works elsewhere; owned */
-    char *folder; /* owned */
-    char *cgroup; /* owned */
-    char *config; /* owned */
-    int lock;     /* the folder, open and locked */
-    pid_t runner;
-    int out, err, frames, stop; /* our ends; -1 when closed */
-    struct buf out_bytes, err_bytes, frame_bytes;
-    size_t frame_at;
-    size_t collect_max, collect_count;
-    int64_t began, deadline, next_tick;
-    enum stop_reason reason;
-    bool begun, refused, ended;
-    int refusal; /* the runtime's wait status */
-    struct frame_end end;
-    struct cgroup_readings readings;
-    struct error failure; /* set when the run failed */
-    struct sandbox_file *files;
-    size_t file_count;
-    uint32_t next_file;
-};
 
 static int check_request(const struct sandbox_request *request, struct error *err)
 {
@@ -272,17 +241,6 @@ static void drain(int *fd, struct buf *bytes)
     bytes->failed = bytes->failed || (size_t)got > room;
 }
 
-/* A runtime in the foreground takes its group with it, so what was read on the way counts as well. */
-static void keep_largest(struct cgroup_readings *kept, struct cgroup_readings now)
-{
-    if (now.oom_kills > kept->oom_kills)
-        kept->oom_kills = now.oom_kills;
-    if (now.pids_refused > kept->pids_refused)
-        kept->pids_refused = now.pids_refused;
-    if (now.memory_peak > kept->memory_peak)
-        kept->memory_peak = now.memory_peak;
-}
-
 /* What is asked a few times a second. */
 static void tick(struct run *run, int64_t now)
 {
@@ -291,7 +249,7 @@ static void tick(struct run *run, int64_t now)
     if (request->cancelled && request->cancelled(request->cancel_context))
         stop(run, STOP_CANCELLED);
     /* A guest that was refused a process has its result already; a fork bomb would only burn the time that is left. */
-    keep_largest(&run->readings, cgroup_read(&run->sandbox->cgroups, run->id));
+    cgroup_keep_largest(&run->readings, cgroup_read(&run->sandbox->cgroups, run->id));
     if (run->readings.pids_refused > 0)
         stop(run, STOP_PIDS);
 }
@@ -337,101 +295,6 @@ static void follow(struct run *run)
         kill(run->runner, SIGKILL);
     while (waitpid(run->runner, NULL, 0) < 0 && errno == EINTR)
         ;
-}
-
-/* The runtime's last words on standard error: a line of text, or of fields with the text as msg="…". Changes it. */
-static const char *last_words(char *text)
-{
-    size_t len = strlen(text);
-    while (len && text[len - 1] == '\n')
-        text[--len] = '\0';
-    char *line = strrchr(text, '\n');
-    line = line ? line + 1 : text;
-    char *message = strstr(line, "msg=\"");
-    if (!message)
-        return line;
-    char *to = line = message + strlen("msg=\"");
-    for (const char *from = line; *from && *from != '"'; from++) {
-        from += from[0] == '\\' && from[1];
-        *to++ = *from;
-    }
-    *to = '\0';
-    return line;
-}
-
-/* Who kills a runtime or what watches over it (the kernel, short of memory) says nothing about the command. */
-static int was_killed(const struct run *run, const char *what, int number, struct error *err)
-{
-    error_set(err, ERROR_SANDBOX, "run \"%.100s\" in the sandbox: %s was ended by signal %d; it can be tried again",
-              run->request->argv[0], what, number);
-    return error_retry(err, 0);
-}
-
-/* A command that cannot be executed is the caller's affair; anything else means that isolation could not be had. */
-static int refused(const struct run *run, struct error *err)
-{
-    if (WIFSIGNALED(run->refusal))
-        return was_killed(run, run->sandbox->runtime.path, WTERMSIG(run->refusal), err);
-    AUTO_FREE char *text = strdup(buf_text(&run->err_bytes));
-    const char *line = text ? last_words(text) : "";
-    bool command = strstr(line, "executable file") || strstr(line, "exec: ");
-    return error_set(err, command ? ERROR_NOT_FOUND : ERROR_SANDBOX, "start \"%.100s\" in the sandbox: %s",
-                     run->request->argv[0], line);
-}
-
-static enum sandbox_end judge(const struct run *run)
-{
-    if (run->reason == STOP_OUTPUT)
-        return SANDBOX_TOO_MUCH_OUTPUT;
-    if (run->readings.oom_kills > 0)
-        return SANDBOX_OUT_OF_MEMORY;
-    if (run->readings.pids_refused > 0)
-        return SANDBOX_TOO_MANY_PROCESSES;
-    if (run->end.full)
-        return SANDBOX_DISK_FULL;
-    if (run->reason == STOP_TIMEOUT)
-        return SANDBOX_TIMED_OUT;
-    return WIFSIGNALED(run->end.wait_status) ? SANDBOX_SIGNALLED : SANDBOX_EXITED;
-}
-
-static void fill_result(struct run *run, struct sandbox_result *result)
-{
-    bool by_itself = run->ended && !run->end.stopped;
-    int status = run->end.wait_status;
-    /* In the foreground a runtime shows the guest's signal as 128 + its number. */
-    if (!run->sandbox->runtime.detaches && WIFEXITED(status) && WEXITSTATUS(status) > 128 &&
-        WEXITSTATUS(status) < 128 + NSIG)
-        status = run->end.wait_status = WEXITSTATUS(status) - 128;
-    *result = (struct sandbox_result){
-        .end = judge(run),
-        .exit_status = by_itself && WIFEXITED(status) ? WEXITSTATUS(status) : -1,
-        .signal = by_itself && WIFSIGNALED(status) ? WTERMSIG(status) : 0,
-        .out = run->out_bytes,
-        .err = run->err_bytes,
-        .files = STEAL(run->files),
-        .file_count = run->file_count,
-        .elapsed_ms = clock_monotonic_ms() - run->began,
-        .memory_peak = run->readings.memory_peak,
-    };
-    result->out.failed = result->err.failed = false; /* the end says it */
-    run->out_bytes = run->err_bytes = BUF_INIT(0);
-}
-
-static int conclude(struct run *run, struct sandbox_result *result, struct error *err)
-{
-    keep_largest(&run->readings, cgroup_read(&run->sandbox->cgroups, run->id));
-    if (run->reason == STOP_CANCELLED)
-        return error_set(err, ERROR_CANCELLED, "the run in the sandbox was cancelled");
-    if (run->failure.code != ERROR_NONE) {
-        *err = run->failure;
-        return error_wrap(err, "sandbox");
-    }
-    if (run->refused)
-        return refused(run, err);
-    if (run->reason == STOP_NONE && (!run->ended || run->end.stopped)) /* or its init, which it stopped for */
-        return was_killed(run, "the runner", SIGKILL, err);
-    fill_result(run, result);
-    return 0;
 }
 
 static void release_files(struct sandbox_file *files, size_t count)
@@ -491,22 +354,6 @@ static int run_init(struct run *run, struct sandbox *sandbox, const struct sandb
     return run->files ? 0 : error_system(err, ENOMEM, "start a run");
 }
 
-/* When a helper of ours or of the runtime is killed while the isolation is made, that looks like isolation that cannot
- * be had: nothing of the command has run then. What cannot be had fails again. */
-static bool is_worth_another(const struct run *run, const struct error *failure)
-{
-    bool unbegun = !run->begun && (run->failure.code != ERROR_NONE || (run->refused && WIFEXITED(run->refusal)));
-    return unbegun && (failure->code == ERROR_SANDBOX || failure->code == ERROR_IO);
-}
-
-/* The guest is the first process of its namespace, which no process of it can kill (pid_namespaces(7)): somebody
- * outside has, the kernel short of memory above all. Only a processor limit that it has set for itself looks the same.
- */
-static bool was_killed_from_outside(const struct sandbox_result *result)
-{
-    return result->end == SANDBOX_SIGNALLED && result->signal == SIGKILL;
-}
-
 /* *again: it says nothing about the command, so the command should run once more. */
 static int run_once(struct sandbox *sandbox, const struct sandbox_request *request, struct sandbox_result *result,
                     bool *again, struct error *err)
@@ -517,9 +364,9 @@ static int run_once(struct sandbox *sandbox, const struct sandbox_request *reque
         (run.folder = folder_make(sandbox->folder, run.id, &run.lock, err)) && make_config(&run, err) == 0 &&
         start_runner(&run, err) == 0) {
         follow(&run);
-        done = conclude(&run, result, err);
+        done = run_conclude(&run, result, err);
     }
-    *again = done == 0 ? was_killed_from_outside(result) : is_worth_another(&run, err);
+    *again = run_deserves_another(&run, done == 0 ? result : NULL, err);
     run_release(&run);
     return done;
 }
