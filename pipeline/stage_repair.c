@@ -108,11 +108,41 @@ static int unusable(struct pipeline *pipeline, struct run *run, struct stage_res
     return stage_repair(pipeline, run, result, err); /* the next round, or the end of the rounds */
 }
 
+/* What failed, as the prompt shows it: in full while it fits into half of the budget for context, the first in any
+ * case; of others the name and the message while these fit; the rest is counted. */
+static json_t *shown_failures(const struct pipeline *pipeline, const json_t *items)
+{
+    json_t *shown = json_array();
+    int64_t left = pipeline->context_tokens / 2, more = 0;
+    size_t index;
+    json_t *item;
+    json_array_foreach (items, index, item) {
+        const char *test = json_text_at(item, "test", ""), *message = json_text_at(item, "message", "");
+        int64_t brief = (int64_t)(model_estimate_tokens(test) + model_estimate_tokens(message));
+        int64_t whole = brief + (int64_t)model_estimate_tokens(json_text_at(item, "details", ""));
+        if (index == 0 || whole <= left) {
+            json_array_append(shown, item);
+            left -= whole;
+        } else if (brief <= left) {
+            json_array_append_new(shown, json_pack("{s:s, s:s, s:s}", "test", test, "message", message, "details", ""));
+            left -= brief;
+        } else {
+            more++;
+        }
+    }
+    json_t *view = json_pack("{s:o}", "items", shown);
+    if (more)
+        json_object_set_new(view, "more", json_integer(more));
+    return view;
+}
+
 static int ask(struct pipeline *pipeline, struct run *run, const struct plan *plan, struct model_answer *answer,
                struct error *err)
 {
     json_auto_t *schema = stage_code_schema();
-    json_auto_t *extra = json_pack("{s:O, s:i}", "feedback", run->feedback, "round", run->round);
+    json_auto_t *extra =
+        json_pack("{s:o, s:i}", "feedback", shown_failures(pipeline, json_object_get(run->feedback, "items")), "round",
+                  run->round);
     struct stage_question question = {.role = ROLE_REPAIR,
                                       .step = plan->step,
                                       .template_path = plan->template_path,

@@ -10,7 +10,7 @@ import { cannotRun, command, fenced, GOOD_CODE, root, script, SHOP, SPEC, WORSE_
 
 const options = { skip: cannotRun, timeout: 120_000 };
 
-async function checkout(t, handler = script()) {
+async function checkout(t, handler = script(), limits = {}) {
     const folder = mkdtempSync(join(tmpdir(), 'assay run ')); // with blanks, on purpose
     const model = await new FakeModel(handler).start();
     const tree = join(folder, 'shop');
@@ -25,7 +25,7 @@ async function checkout(t, handler = script()) {
         model: name,
     }));
     const routes = { tests: ['tests'], implement: ['implement'], repair: ['repair'] };
-    writeFileSync(join(folder, 'assay.yml'), JSON.stringify({ state_dir: join(folder, 'state'), models, routes }));
+    writeFileSync(join(folder, 'assay.yml'), JSON.stringify({ state_dir: join(folder, 'state'), models, routes, limits }));
     writeFileSync(join(folder, 'SPEC.md'), `# ${SPEC.title}\n\n${SPEC.body}`);
     t.after(async () => {
         await model.stop();
@@ -181,6 +181,22 @@ if count == 0:
     assert.ok(shown, repair.prompt);
     assert.match(shown[1], /^class Cart:\n    """Products and how many of each\."""\n\n    def set_count\(/);
     assert.doesNotMatch(shown[1], /def (add|other_\d+)\(/);
+});
+
+test('a repair is shown as many failures as there is room for', options, async (t) => {
+    const { folder, model, run } = await checkout(t, script({ tests: 'No more tests.', implement: fenced(WORSE_CODE) }), {
+        context_tokens: 800,
+    });
+    const examples = Array.from({ length: 20 }, (_, i) => `- \`slugify("Green Tea ${i}")\` -> \`"green-tea-${i}"\`\n`);
+    writeFileSync(join(folder, 'SPEC.md'), `# ${SPEC.title}\n\n${SPEC.body}${examples.join('')}`);
+    const { status, out, err } = await run('--output', 'json');
+    assert.equal(status, 0, err + out);
+    const [repair] = model.of('repair');
+    const failures = /It fails these checks:\n([^]*)\n\nThe tests are right/.exec(repair.prompt)[1];
+    const named = failures.match(/^- [^ ]*::test_/gm).length;
+    assert.match(failures, /^- [^ ]*::test_[^]*?<data>[^]*?green-tea[^]*?<\/data>/, 'the first with its values');
+    assert.equal(/^- and (\d+) more$/m.exec(failures)?.[1], `${22 - named}`, failures);
+    assert.ok(failures.length < 2000, failures);
 });
 
 test('an unused import goes also from a file that nobody formats, and the rest of that stays as it is', options, async (t) => {
