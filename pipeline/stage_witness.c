@@ -347,8 +347,10 @@ static void keep_implementation(struct run *run, const struct hearing *hearing, 
 /* What the pull request tells of the witnesses' part. */
 static void testify(struct run *run, const struct hearing *hearing, const struct agreement *agreement, json_t *dropped)
 {
-    bool clear = agreement_is_clear(agreement, hearing->count) || !count_seen(hearing) || hearing->count == 1;
     size_t passed = agreement->trusted_passed + agreement->others_passed;
+    bool unopposed = !agreement->rivals && passed == json_array_size(hearing->tests);
+    bool clear = agreement_is_clear(agreement, hearing->count) || hearing->count == 1 ||
+                 (!count_seen(hearing) && unopposed); /* the tests are all that can be seen */
     json_object_set_new(run->evidence, "witnesses",
                         json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:O}", "asked",
                                   (json_int_t)hearing->count, "why", hearing->why, "agree",

@@ -1,7 +1,7 @@
 // Tests are cross-examined, before they are locked, by implementations that never saw them.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { cannotRun, fenced, GOOD_CODE, GOOD_TESTS, script, world, WORSE_CODE } from './harness.mjs';
+import { BAD_CODE, cannotRun, fenced, GOOD_CODE, GOOD_TESTS, script, SPEC, world, WORSE_CODE } from './harness.mjs';
 
 const options = { skip: cannotRun, timeout: 240_000 };
 const WRONG = 'def test_underscores():\n    assert slugify("One Two") == "one_two"\n';
@@ -46,6 +46,41 @@ test('implementations that pass every test and yet behave differently are not ca
     assert.equal(pull.pull.draft, true);
     assert.match(pull.body, /Only [12] of 10 independent implementations behave like this one/);
     assert.equal((await w.proof(pull)).at(-1).passed, true, 'the code passes; it is the evidence that is missing');
+});
+
+test('generators are compared by what they give', options, async (t) => {
+    const words = (n) => `
+from collections.abc import Iterator
+
+
+def words_of(text: str) -> Iterator[str]:
+    """The words of a text, one by one."""
+    ${n % 2 ? 'yield from text.split()' : 'for word in text.split():\n        yield word'}
+`;
+    const tests = 'def test_blanks():\n    assert list(words_of(" one  two ")) == ["one", "two"]\n';
+    const w = await world(t, { model: script({ tests: fenced(tests), implement: ({ n }) => fenced(words(n)) }) });
+    w.ask({
+        title: 'Words of a text',
+        body: `### Signature\n\`words_of(text: str) -> Iterator[str]\`\n\n### File\nsrc/shop/text.py\n
+### Behaviour\nYields the words of a text, one by one.\n\n### Examples\n- \`list(words_of("a b"))\` -> \`["a", "b"]\`\n`,
+    });
+    const pull = await w.pull();
+    assert.equal(pull.pull.draft, false, pull.body);
+    assert.equal(w.model.of('implement').length, 2);
+});
+
+test('one implementation that the tests alone speak for, while others fail them, is not called proven', options, async (t) => {
+    const tests = ['Green  Tea', ' green tea', 'GREEN TEA', 'green.tea'].map(
+        (text, i) => `def test_text_${i}():\n    text = "${text}"\n    assert slugify(text) == "green-tea"\n`,
+    );
+    const answers = [WORSE_CODE, GOOD_CODE, BAD_CODE].map(fenced);
+    const w = await world(t, {
+        model: script({ tests: fenced(tests.join('\n\n')), implement: ({ n }) => answers[n - 1] ?? 'I cannot.' }),
+    });
+    w.ask({ title: SPEC.title, body: SPEC.body.replace(/### Examples[^]*/, '') });
+    const pull = await w.pull();
+    assert.equal(pull.pull.draft, true, pull.body);
+    assert.match(pull.body, /Only 1 of 3 independent implementations/);
 });
 
 test('a test that only passes with code that breaks an example is left out, though nothing else is clear', options, async (t) => {
