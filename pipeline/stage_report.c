@@ -162,10 +162,13 @@ static size_t find_doubts(struct run *run)
               written = (long long)(json_int_at(heard, "tests", 0) - json_int_at(heard, "examples", 0));
     size_t doubts = 0;
     if (heard && !json_true_at(heard, "clear")) {
+        bool seen = json_int_at(heard, "observed", 0) > 0;
         json_append_text(run->caveats,
-                         "Only %lld of %lld independent implementations behave like this one on inputs like those of "
-                         "the tests: the request can be read in several ways, or is hard. Read the code with care.",
-                         (long long)json_int_at(heard, "agree", 0), (long long)json_int_at(heard, "asked", 0));
+                         "Only %lld of %lld independent implementations %s: the request can be read in several ways, "
+                         "or is hard. Read the code with care.",
+                         (long long)json_int_at(heard, "agree", 0), (long long)json_int_at(heard, "asked", 0),
+                         seen ? "behave like this one on inputs like those of the tests"
+                              : "pass the tests that this one passes, and nothing else of them could be compared");
         doubts++;
     }
     if (left_out * 2 > written) {
