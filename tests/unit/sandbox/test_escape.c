@@ -71,7 +71,7 @@ static void test_nothing_outside_the_tree_can_be_written(void **state)
     struct sandbox_result result;
     RUN(world, PLAIN, &result, world->probe, "write", "/probe", "/usr/probe", "/usr/bin/env", "/bin/probe",
         "/etc/probe", "/etc/passwd", "/etc/ld.so.cache", "/dev/probe", "/proc/sys/kernel/hostname",
-        "/proc/sysrq-trigger", "/sys/probe", "/workspace/mine", "/tmp/mine", "/dev/shm/mine");
+        "/proc/sysrq-trigger", "/sys/probe", "/workspace/mine", "/tmp/assay-probe-wrote", "/dev/shm/assay-probe-wrote");
     static const char *const refused[] = {
         "/probe",     "/usr/probe",         "/usr/bin/env",     "/bin/probe",
         "/etc/probe", "/etc/passwd",        "/etc/ld.so.cache", "/proc/sys/kernel/hostname",
@@ -84,12 +84,12 @@ static void test_nothing_outside_the_tree_can_be_written(void **state)
     assert_told(&result, "/etc/probe", "EROFS");
     assert_told(&result, "/dev/probe", "EACCES");
     assert_told(&result, "/workspace/mine", "ok");
-    assert_told(&result, "/tmp/mine", "ok");
-    assert_told(&result, "/dev/shm/mine", "ok");
+    assert_told(&result, "/tmp/assay-probe-wrote", "ok");
+    assert_told(&result, "/dev/shm/assay-probe-wrote", "ok");
     sandbox_result_release(&result);
     assert_false(fs_exists("/usr/probe"));
-    assert_false(fs_exists("/tmp/mine"));
-    assert_false(fs_exists("/dev/shm/mine"));
+    assert_false(fs_exists("/tmp/assay-probe-wrote"));
+    assert_false(fs_exists("/dev/shm/assay-probe-wrote"));
 }
 
 static void test_privileges_are_refused(void **state)
